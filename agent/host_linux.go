@@ -1,0 +1,53 @@
+package agent
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultproxy/fault/netns"
+)
+
+// currentNetns is the inode of the network namespace that sockets opened here
+// live in.
+func currentNetns() (uint64, error) {
+	ns, err := netns.Current()
+	if err != nil {
+		return 0, err
+	}
+	defer ns.Close()
+	return ns.Inode(), nil
+}
+
+// inInitialPIDNamespace says whether pids that the kernel gives to programs
+// are those of our /proc.
+var inInitialPIDNamespace = sync.OnceValue(func() bool {
+	const procPIDInitIno = 0xEFFFFFFC // include/linux/proc_ns.h
+	var st unix.Stat_t
+	return unix.Stat("/proc/self/ns/pid", &st) == nil && st.Ino == procPIDInitIno
+})
+
+// processName is the name of a process, of which a thread is known. Threads
+// name themselves; the first one's name is the process's.
+func processName(pid, tid uint32, thread string) string {
+	if pid == tid || !inInitialPIDNamespace() {
+		return thread
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return thread
+	}
+	return string(bytes.TrimSuffix(name, []byte("\n")))
+}
+
+// descriptorLimit is how many files this process may have open.
+func descriptorLimit() int64 {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 1024
+	}
+	return int64(min(limit.Cur, 1<<31))
+}

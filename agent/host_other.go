@@ -1,0 +1,13 @@
+//go:build !linux
+
+package agent
+
+import "errors"
+
+func currentNetns() (uint64, error) { return 0, errors.ErrUnsupported }
+
+func processName(_, _ uint32, thread string) string { return thread }
+
+// descriptorLimit is not asked for: nothing is intercepted that could be left
+// alone.
+func descriptorLimit() int64 { return 1 << 31 }

@@ -1,0 +1,116 @@
+// Package lines writes lines for people and programs without ever making the
+// work that they are about wait for whoever reads them.
+package lines
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// queueLimit bounds in bytes what waits for a slow reader.
+const queueLimit = 8 << 20
+
+// Writer writes lines to an io.Writer in the order of Print, from a goroutine
+// of its own: a terminal that nobody reads costs lines, never time. What does
+// not fit is dropped and counted.
+type Writer struct {
+	out  io.Writer
+	wake chan struct{} // one token: there is something to write
+	done chan struct{} // closed after the last write
+
+	mu      sync.Mutex
+	pending []byte
+	dropped int
+	closed  bool
+}
+
+// NewWriter starts a writer to out, which must be closed.
+func NewWriter(out io.Writer) *Writer {
+	w := &Writer{out: out, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go w.writeAll()
+	return w
+}
+
+// Print queues whole lines. It never waits; after Close it does nothing.
+func (w *Writer) Print(lines string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return
+	}
+	if len(w.pending)+len(lines) > queueLimit {
+		w.dropped++
+		return
+	}
+	w.pending = append(w.pending, lines...)
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close lets what is queued be written for as long as limit, then leaves a
+// blocked reader to itself. It may be called again.
+func (w *Writer) Close(limit time.Duration) {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.wake)
+	}
+	w.mu.Unlock()
+	select {
+	case <-w.done:
+	case <-time.After(limit):
+	}
+}
+
+// writeAll writes until Close, or until out fails: a reader that went away
+// does not come back.
+func (w *Writer) writeAll() {
+	defer close(w.done)
+	out := w.out
+	flush := func() {
+		if _, err := out.Write(w.take()); err != nil {
+			out = io.Discard
+		}
+	}
+	for range w.wake {
+		flush()
+	}
+	flush()
+}
+
+// take empties the queue, and ends it with the count of what did not fit.
+func (w *Writer) take() []byte {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	batch := w.pending
+	if w.dropped > 0 {
+		batch = fmt.Appendf(batch, "and %d more lines\n", w.dropped)
+	}
+	w.pending, w.dropped = nil, 0
+	return batch
+}
+
+// Shown makes text from outside safe to show: whatever could steer a terminal
+// (controls, escapes, bidi marks, broken UTF-8) becomes `?`, and text of more
+// than limit characters is cut in the middle.
+func Shown(text string, limit int) string {
+	safe := []rune(strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text))
+	if len(safe) <= limit {
+		return string(safe)
+	}
+	head := limit / 2
+	tail := limit - head - 1
+	return string(safe[:head]) + "…" + string(safe[len(safe)-tail:])
+}

@@ -1,0 +1,106 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/faultproxy/fault/bpf"
+	"github.com/faultproxy/fault/proxy/upstream"
+)
+
+// rules turns the patterns into what the kernel can decide. A name becomes its
+// addresses of now.
+func rules(ctx context.Context, set upstream.Set) ([]bpf.Rule, error) {
+	var out []bpf.Rule
+	for _, p := range set {
+		prefixes, err := prefixes(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		for _, prefix := range prefixes {
+			out = append(out, bpf.Rule{
+				Prefix:  prefix,
+				Port:    p.Port,
+				Exclude: p.Exclude,
+				// `*` is not meant to catch what keeps the host itself going,
+				// unless that is named.
+				Loopback: isLoopback(prefix),
+				DNS:      !p.Any || p.Port != 0,
+			})
+		}
+	}
+	return out, nil
+}
+
+// prefixes is the addresses of a pattern; the zero prefix is all of them.
+func prefixes(ctx context.Context, p upstream.Pattern) ([]netip.Prefix, error) {
+	switch {
+	case p.Any:
+		return []netip.Prefix{{}}, nil
+	case p.Prefix.IsValid():
+		return []netip.Prefix{p.Prefix}, nil
+	case p.Domain != "":
+		return nil, &UpstreamError{p, errors.New("names that begin with `*.` can only be told by the explicit proxy (--transparent off)")}
+	}
+	addrs, err := lookup(ctx, p.Host)
+	if err != nil {
+		return nil, &UpstreamError{p, err}
+	}
+	out := make([]netip.Prefix, len(addrs))
+	for i, a := range addrs {
+		a = a.Unmap().WithZone("")
+		out[i] = netip.PrefixFrom(a, a.BitLen())
+	}
+	return out, nil
+}
+
+// UpstreamError is an --upstream pattern that cannot be intercepted.
+type UpstreamError struct {
+	Pattern upstream.Pattern
+	Err     error
+}
+
+// Error names the pattern and the cause.
+func (e *UpstreamError) Error() string {
+	var dns *net.DNSError
+	if errors.As(e.Err, &dns) {
+		return fmt.Sprintf("--upstream `%v`: %s", e.Pattern, dns.Err)
+	}
+	return fmt.Sprintf("--upstream `%v`: %v", e.Pattern, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *UpstreamError) Unwrap() error { return e.Err }
+
+// lookup asks for a name, again for 2 s while the resolver is out of sorts.
+func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	resolver := net.Resolver{PreferGo: true}
+	deadline := time.Now().Add(2 * time.Second)
+	for {
+		addrs, err := resolver.LookupNetIP(ctx, "ip", host)
+		var dns *net.DNSError
+		if err == nil || !errors.As(err, &dns) || !dns.Temporary() || time.Now().After(deadline) {
+			return addrs, err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// isLoopback says whether a prefix names loopback and nothing else.
+func isLoopback(p netip.Prefix) bool {
+	if !p.IsValid() {
+		return false
+	}
+	if p.Addr().Is4() {
+		return p.Addr().IsLoopback() && p.Bits() >= 8 || p.Addr().IsUnspecified() && p.IsSingleIP()
+	}
+	return p.IsSingleIP() && (p.Addr().IsLoopback() || p.Addr().IsUnspecified())
+}

@@ -1,0 +1,133 @@
+// Package bpf is the kernel's half of interception.
+//
+// Programs on a cgroup divert connect(2) of its processes to the agent's
+// listener, remember where each connection was going, and answer
+// getpeername(2) with that. They are attached by bpf_links that are never
+// pinned, so nothing outlives the process that holds them, however it ends.
+//
+//	i, err := bpf.Attach(bpf.Config{Proxy: addr, Rules: rules})
+//	...
+//	defer i.Close()
+//	err = i.Serve(listener, netns) // from here on connections arrive
+//	origin, ok, err := i.Origin(netns, conn.RemoteAddr(), conn.LocalAddr())
+//
+// A connect(2) that cannot be carried, or of which we are not sure, is left as
+// it was and counted by [Verdict]. The package does not accept, dial, carry or
+// log anything, and knows names and faults of no kind.
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+)
+
+// Rule is one --upstream pattern, as far as the kernel can decide it. A
+// destination is intercepted if a rule names it and no Exclude rule does.
+type Rule struct {
+	// Prefix holds the addresses; an IPv4 prefix does not hold mapped IPv6.
+	// The zero Prefix is every address.
+	Prefix netip.Prefix
+	// Port is the destination port; 0 is every port.
+	Port uint16
+	// Exclude takes the destination out whatever other rules say.
+	Exclude bool
+	// Loopback says that the rule is meant for loopback destinations, too.
+	Loopback bool
+	// DNS says that the rule is meant for TCP port 53, too.
+	DNS bool
+}
+
+// Config says what to divert, and where to.
+type Config struct {
+	// Cgroup is a folder of a cgroup2 file system, or a path within the
+	// mounted one ("/system.slice"). Processes in it and below are affected.
+	// Empty: the topmost cgroup that this process can see.
+	Cgroup string
+	// Proxy is the IPv4 address and port at which callers reach the listener.
+	Proxy netip.AddrPort
+	// Rules say which destinations are diverted; none diverts nothing.
+	Rules []Rule
+}
+
+// Origin is what the kernel knows of an intercepted connection.
+type Origin struct {
+	// Destination is where connect(2) was going; never a mapped address.
+	Destination netip.AddrPort
+	// Source is the address that the caller had bound, invalid if none.
+	Source netip.Addr
+	// PID, TID and UID are the caller's as the initial namespaces see them.
+	PID, TID, UID uint32
+	// Thread is the name of the calling thread, up to 15 bytes.
+	Thread string
+	// Cgroup is the id of the caller's cgroup: the inode of its folder.
+	Cgroup uint64
+	// Netns is the inode of the network namespace.
+	Netns uint64
+	// IPv6 says that the caller's socket is an IPv6 one.
+	IPv6 bool
+}
+
+// Verdict is what became of a connect(2) call; the words are those of the
+// closing summary.
+type Verdict string
+
+// The verdicts. Every one but Intercepted left the call as it was.
+const (
+	Intercepted Verdict = "intercepted"
+	Agent       Verdict = "agent" // a socket of the agent, or a client of its listener
+	NotMatched  Verdict = "upstream-not-matched"
+	Excluded    Verdict = "excluded"
+	UDP         Verdict = "udp" // connected UDP sockets; others are not seen
+	Loopback    Verdict = "loopback"
+	DNS         Verdict = "dns"
+	LinkLocal   Verdict = "link-local"
+	DeviceBound Verdict = "device-bound"
+	SourceBound Verdict = "source-bound"
+	IPv6Only    Verdict = "ipv6-only"
+	IPv6Unknown Verdict = "ipv6-not-readable" // see [Interception.IPv6]
+	OtherNetns  Verdict = "other-netns"
+	Limit       Verdict = "limit" // the agent was paused
+	MapFull     Verdict = "map-full"
+	// OriginLost is a connection that was diverted although its destination
+	// could not be filed. It is reset; the count should always be 0.
+	OriginLost Verdict = "origin-lost"
+)
+
+// ErrMissing is why this host cannot intercept: a capability or a feature of
+// the kernel is missing. Its text names it, and what would help.
+var ErrMissing = errors.New("not on this host")
+
+// MissingError is an [ErrMissing] with its parts.
+type MissingError struct {
+	// What is missing, as a sentence: "cap_bpf and cap_net_admin are missing".
+	What string
+	// Hint says what to do; it may be empty.
+	Hint string
+	// Err is what the kernel said; it may be nil.
+	Err error
+}
+
+// Error gives What and the kernel's words.
+func (e *MissingError) Error() string {
+	if e.Err == nil {
+		return e.What
+	}
+	return fmt.Sprintf("%s: %v", e.What, e.Err)
+}
+
+// Unwrap gives [ErrMissing] and the cause.
+func (e *MissingError) Unwrap() []error {
+	if e.Err == nil {
+		return []error{ErrMissing}
+	}
+	return []error{ErrMissing, e.Err}
+}
+
+func joinWords(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}

@@ -1,0 +1,119 @@
+package bpf
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// openCgroup opens the cgroup to attach to, and says which it is: the path of
+// the folder, or "/" for the topmost one.
+func openCgroup(path string) (*os.File, string, error) {
+	mount, mountErr := cgroup2Mount("/proc/self/mountinfo")
+	if path == "" {
+		if mount != "" {
+			f, err := openCgroup2(mount)
+			return f, mount, err
+		}
+		f, err := mountPrivately()
+		if err != nil {
+			return nil, "", &MissingError{
+				What: "no cgroup2 is mounted here, and mounting one privately failed",
+				Hint: "`ip netns exec` hides it, `nsenter --net=/run/netns/NAME fault …` keeps it; in a container mount the host's /sys/fs/cgroup",
+				Err:  errors.Join(mountErr, err),
+			}
+		}
+		return f, "/", nil
+	}
+	f, err := openCgroup2(path)
+	if err != nil && mount != "" {
+		if below, err := openCgroup2(filepath.Join(mount, path)); err == nil {
+			return below, filepath.Join(mount, path), nil
+		}
+	}
+	return f, path, err
+}
+
+// openCgroup2 opens a folder and insists that it is a cgroup of version 2.
+func openCgroup2(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open cgroup: %w", err)
+	}
+	var fs unix.Statfs_t
+	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("open cgroup %s: %w", path, err)
+	}
+	if fs.Type != unix.CGROUP2_SUPER_MAGIC {
+		f.Close()
+		return nil, fmt.Errorf("open cgroup %s: not on a cgroup2 file system", path)
+	}
+	return f, nil
+}
+
+// cgroup2Mount returns where cgroup2 is mounted, preferring a mount of its
+// root; "" if it is not. Hybrid hosts do not have it at /sys/fs/cgroup.
+func cgroup2Mount(mountinfo string) (string, error) {
+	f, err := os.Open(mountinfo)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return findCgroup2(f)
+}
+
+func findCgroup2(mountinfo io.Reader) (string, error) {
+	var found string
+	lines := bufio.NewScanner(mountinfo)
+	for lines.Scan() {
+		// proc(5): id parent major:minor root mountpoint options… - type …
+		before, after, ok := strings.Cut(lines.Text(), " - ")
+		fields := strings.Fields(before)
+		if !ok || len(fields) < 5 || !strings.HasPrefix(after, "cgroup2 ") {
+			continue
+		}
+		path := unescapeMount(fields[4])
+		if fields[3] == "/" {
+			return path, nil
+		}
+		if found == "" {
+			found = path
+		}
+	}
+	return found, lines.Err()
+}
+
+// unescapeMount undoes the octal escapes of blanks in mountinfo.
+var unescapeMount = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
+
+// mountPrivately gives the topmost cgroup where no mount of it is in sight
+// (`ip netns exec` hides it). The mount is never attached to a path and is
+// gone when the returned file is closed. Requires CAP_SYS_ADMIN.
+func mountPrivately() (*os.File, error) {
+	fs, err := unix.Fsopen("cgroup2", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(fs)
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return nil, err
+	}
+	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer unix.Close(mount)
+	// The mount's own descriptor is O_PATH, which bpf(2) does not take.
+	dir, err := unix.Openat(mount, ".", unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(dir), "cgroup2"), nil
+}

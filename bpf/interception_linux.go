@@ -1,0 +1,279 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+)
+
+// Interception is a set of attached programs. Its methods may be called from
+// several goroutines at once.
+type Interception struct {
+	cgroup   string
+	ipv6     error
+	objs     interceptObjects
+	diverts  []link.Link // connect4 and connect6
+	observes []link.Link // the rest, which diverted connections still need
+
+	mu    sync.Mutex
+	taken uint64 // entries this process removed from origins
+}
+
+// Attach loads the programs and attaches all of them to the cgroup, or none.
+// Nothing is diverted before [Interception.Serve].
+//
+// It requires Linux 5.8 and CAP_BPF and CAP_NET_ADMIN; to intercept native
+// IPv6 also CAP_PERFMON and the kernel's BTF. What is missing is told by an
+// error that is [ErrMissing]. Why the verifier refused a program, [VerifierLog]
+// tells.
+func Attach(cfg Config) (*Interception, error) {
+	if !cfg.Proxy.Addr().Is4() || cfg.Proxy.Port() == 0 {
+		return nil, fmt.Errorf("attach to %v: not an IPv4 address and port", cfg.Proxy)
+	}
+	if err := checkCapabilities(); err != nil {
+		return nil, err
+	}
+	if err := rlimit.RemoveMemlock(); err != nil { // before Linux 5.11
+		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
+	}
+	cgroup, path, err := openCgroup(cfg.Cgroup)
+	if err != nil {
+		return nil, err
+	}
+	defer cgroup.Close()
+	i := &Interception{cgroup: path, ipv6: canReadIPv6Only()}
+	if err := i.load(cfg); err != nil {
+		return nil, refused("load programs", err)
+	}
+	if err := i.attach(cgroup); err != nil {
+		i.Close()
+		return nil, refused("attach to cgroup "+path, err)
+	}
+	return i, nil
+}
+
+// Cgroup is the folder whose processes are affected; "/" where the topmost
+// cgroup was not mounted anywhere.
+func (i *Interception) Cgroup() string { return i.cgroup }
+
+// IPv6 is nil if native IPv6 connections are intercepted, else why not. IPv4
+// connections of IPv6 sockets are intercepted in any case.
+func (i *Interception) IPv6() error { return i.ipv6 }
+
+func (i *Interception) load(cfg Config) error {
+	spec, err := loadIntercept()
+	if err != nil {
+		return err
+	}
+	if err := spec.Variables[interceptVarProxyIp4].Set(cfg.Proxy.Addr().As4()); err != nil {
+		return err
+	}
+	if err := spec.Variables[interceptVarProxyPort].Set(networkOrder(cfg.Proxy.Port())); err != nil {
+		return err
+	}
+	// Both variants have the same type and are filled by the same name; the
+	// one that is not used must not reach a kernel that cannot relocate it.
+	if i.ipv6 != nil {
+		spec.Programs[interceptProgFaultConnect6] = spec.Programs[interceptProgFaultMapped6].Copy()
+	}
+	if err := spec.LoadAndAssign(&i.objs, nil); err != nil {
+		return err
+	}
+	for key, flags := range ruleTable(cfg.Rules) {
+		if err := i.objs.Rules.Put(key, flags); err != nil {
+			i.objs.Close()
+			return fmt.Errorf("put rule: %w", err)
+		}
+	}
+	return nil
+}
+
+// attach begins with the programs that observe: a diverted connection whose
+// origin nobody filed could not be carried.
+func (i *Interception) attach(cgroup *os.File) error {
+	for _, a := range []struct {
+		name  string
+		prog  *ebpf.Program
+		typ   ebpf.AttachType
+		links *[]link.Link
+	}{
+		{"sockops", i.objs.FaultSockops, ebpf.AttachCGroupSockOps, &i.observes},
+		{"getpeername4", i.objs.FaultPeername4, ebpf.AttachCgroupInet4GetPeername, &i.observes},
+		{"getpeername6", i.objs.FaultPeername6, ebpf.AttachCgroupInet6GetPeername, &i.observes},
+		{"connect4", i.objs.FaultConnect4, ebpf.AttachCGroupInet4Connect, &i.diverts},
+		{"connect6", i.objs.FaultConnect6, ebpf.AttachCGroupInet6Connect, &i.diverts},
+	} {
+		// link.AttachCgroup would fall back to an attachment that outlives
+		// this process where the kernel has no links.
+		l, err := link.AttachRawLink(link.RawLinkOptions{
+			Target: int(cgroup.Fd()), Program: a.prog, Attach: a.typ,
+		})
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.name, err)
+		}
+		*a.links = append(*a.links, l)
+	}
+	return nil
+}
+
+// Serve diverts from now on what the rules name in the listener's network
+// namespace, whose inode is netns, to the listener.
+func (i *Interception) Serve(listener syscall.Conn, netns uint64) error {
+	raw, err := listener.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return i.tag(raw, netns)
+}
+
+// Pause diverts nothing more to the listener, until Serve is called again.
+// Connections that were diverted before stay what they are.
+func (i *Interception) Pause(listener syscall.Conn) error { return i.Serve(listener, 0) }
+
+// Exempt makes a socket of the agent that is not yet connected one that is
+// never diverted. It has the form of net.Dialer's Control.
+func (i *Interception) Exempt(_, _ string, c syscall.RawConn) error { return i.tag(c, 0) }
+
+func (i *Interception) tag(c syscall.RawConn, netns uint64) error {
+	err := control(c, func(fd int) error { return i.objs.AgentSockets.Put(uint32(fd), netns) })
+	if err != nil {
+		return fmt.Errorf("mark a socket as the agent's: %w", err)
+	}
+	return nil
+}
+
+func control(c syscall.RawConn, f func(fd int) error) error {
+	var err error
+	if cerr := c.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil {
+		return cerr
+	}
+	return err
+}
+
+// Stop detaches what diverts, everywhere: new connections go direct. What is
+// diverted already can still be asked for with [Interception.Origin], and its
+// caller still sees the true peer.
+func (i *Interception) Stop() error {
+	err := detach(i.diverts)
+	i.diverts = nil
+	return err
+}
+
+// Close stops, detaches everything and frees it.
+func (i *Interception) Close() error {
+	err := errors.Join(i.Stop(), detach(i.observes), i.objs.Close())
+	i.observes = nil
+	return err
+}
+
+// detach does so at once; a link that is merely closed may act a little longer.
+func detach(links []link.Link) error {
+	var errs []error
+	for _, l := range links {
+		if err := l.Detach(); err != nil && !errors.Is(err, ebpf.ErrNotSupported) { // before Linux 5.9
+			errs = append(errs, fmt.Errorf("detach: %w", err))
+		}
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// verdictWords names the kernel's verdicts; the array makes a new one without
+// a word fail to compile.
+var verdictWords = [interceptVerdictVERDICT_MAX]Verdict{
+	interceptVerdictVERDICT_INTERCEPTED:  Intercepted,
+	interceptVerdictVERDICT_AGENT:        Agent,
+	interceptVerdictVERDICT_NOT_MATCHED:  NotMatched,
+	interceptVerdictVERDICT_EXCLUDED:     Excluded,
+	interceptVerdictVERDICT_UDP:          UDP,
+	interceptVerdictVERDICT_LOOPBACK:     Loopback,
+	interceptVerdictVERDICT_DNS:          DNS,
+	interceptVerdictVERDICT_LINK_LOCAL:   LinkLocal,
+	interceptVerdictVERDICT_DEVICE_BOUND: DeviceBound,
+	interceptVerdictVERDICT_SOURCE_BOUND: SourceBound,
+	interceptVerdictVERDICT_IPV6ONLY:     IPv6Only,
+	interceptVerdictVERDICT_IPV6UNKNOWN:  IPv6Unknown,
+	interceptVerdictVERDICT_OTHER_NETNS:  OtherNetns,
+	interceptVerdictVERDICT_LIMIT:        Limit,
+	interceptVerdictVERDICT_MAP_FULL:     MapFull,
+	interceptVerdictVERDICT_ORIGIN_LOST:  OriginLost,
+}
+
+// Counts says how many connect(2) calls had each verdict since [Attach];
+// verdicts that nobody had are absent.
+func (i *Interception) Counts() (map[Verdict]uint64, error) {
+	counts := make(map[Verdict]uint64)
+	for v, word := range verdictWords {
+		var perCPU []uint64
+		if err := i.objs.Verdicts.Lookup(uint32(v), &perCPU); err != nil {
+			return nil, fmt.Errorf("read counter %s: %w", word, err)
+		}
+		for _, n := range perCPU {
+			if n > 0 {
+				counts[word] += n
+			}
+		}
+	}
+	return counts, nil
+}
+
+// canReadIPv6Only says why the programs may not look into a kernel socket for
+// the bit that tells whether it can have an IPv4-mapped peer; nil if they may.
+func canReadIPv6Only() error {
+	if !hasCapability(unix.CAP_PERFMON) {
+		return &MissingError{What: "cap_perfmon is missing", Hint: "sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep \"$(command -v fault)\""}
+	}
+	if _, err := btf.LoadKernelSpec(); err != nil {
+		return &MissingError{What: "this kernel has no BTF", Err: err}
+	}
+	return nil
+}
+
+// refused turns what the kernel said into a [MissingError] where it means that
+// something is not to be had here.
+func refused(action string, err error) error {
+	var verifier *ebpf.VerifierError
+	switch {
+	case errors.As(err, &verifier):
+		return fmt.Errorf("%s: %w", action, err)
+	case errors.Is(err, unix.EPERM):
+		return &MissingError{
+			What: "bpf(2) was refused although the capabilities are held",
+			Hint: "a seccomp filter, kernel lockdown, or an exclusive BPF program on this cgroup may forbid it; in a container use a profile that allows bpf",
+			Err:  err,
+		}
+	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
+		return &MissingError{
+			What: fmt.Sprintf("this kernel (%s) lacks a BPF feature that interception needs", kernelRelease()),
+			Hint: "Linux 5.8 has all of them; `--transparent off` runs the explicit proxy",
+			Err:  fmt.Errorf("%s: %w", action, err),
+		}
+	}
+	return fmt.Errorf("%s: %w", action, err)
+}
+
+// VerifierLog is all that the kernel's verifier said about a program that it
+// refused; "" if err is not about that.
+func VerifierLog(err error) string {
+	var verifier *ebpf.VerifierError
+	if !errors.As(err, &verifier) {
+		return ""
+	}
+	return fmt.Sprintf("%+v", verifier)
+}
+
+func kernelRelease() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}

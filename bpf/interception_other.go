@@ -1,0 +1,34 @@
+//go:build !linux
+
+package bpf
+
+import (
+	"errors"
+	"net/netip"
+	"runtime"
+	"syscall"
+)
+
+// Interception does not exist on this system; the methods are never reached.
+type Interception struct{}
+
+// Attach fails with an error that is [ErrMissing] and errors.ErrUnsupported.
+func Attach(Config) (*Interception, error) {
+	return nil, &MissingError{What: runtime.GOOS + " cannot intercept, only Linux can", Err: errors.ErrUnsupported}
+}
+
+// VerifierLog has nothing to tell here.
+func VerifierLog(error) string { return "" }
+
+func (i *Interception) Cgroup() string                               { return "" }
+func (i *Interception) IPv6() error                                  { return errors.ErrUnsupported }
+func (i *Interception) Serve(syscall.Conn, uint64) error             { return errors.ErrUnsupported }
+func (i *Interception) Pause(syscall.Conn) error                     { return errors.ErrUnsupported }
+func (i *Interception) Exempt(string, string, syscall.RawConn) error { return nil }
+func (i *Interception) Stop() error                                  { return nil }
+func (i *Interception) Close() error                                 { return nil }
+func (i *Interception) Counts() (map[Verdict]uint64, error)          { return nil, nil }
+func (i *Interception) Sweep() (int, error)                          { return 0, nil }
+func (i *Interception) Origin(uint64, netip.AddrPort, netip.AddrPort) (Origin, bool, error) {
+	return Origin{}, false, nil
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// The types, settings and maps that the programs share with each other and
+// with the loader. bpf2go turns the types into Go, so nothing is mirrored by
+// hand. Addresses are 16 bytes with IPv4 in its mapped form, ports and
+// addresses are in network order unless a name says otherwise.
+
+#ifndef FAULT_MAPS_H
+#define FAULT_MAPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <linux/types.h>
+#include <linux/bpf.h>
+#include <linux/in.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_STREAM 1
+#define SOCK_DGRAM 2
+#define LOOPBACK_IFINDEX 1
+#define DNS_PORT 53
+#define ORIGINS_MAX 65536
+
+/* Where the listener of this agent is, in network order. A caller in another
+ * network namespace is served only if a listener of ours is there, too. */
+volatile const __be32 proxy_ip4 = 0;
+volatile const __be16 proxy_port = 0;
+
+/* What became of one connect(2). Everything but INTERCEPTED left the call as
+ * it was; the order is that of the checks. */
+enum verdict {
+	VERDICT_INTERCEPTED,
+	VERDICT_AGENT,	       /* a socket of ours, or a connect to our listener */
+	VERDICT_NOT_MATCHED,   /* no --upstream pattern names the destination */
+	VERDICT_EXCLUDED,      /* a !pattern names it */
+	VERDICT_UDP,	       /* connected UDP: only TCP is carried */
+	VERDICT_LOOPBACK,      /* not named, so not meant */
+	VERDICT_DNS,	       /* the same for TCP port 53 */
+	VERDICT_LINK_LOCAL,    /* its scope does not survive a second dial */
+	VERDICT_DEVICE_BOUND,  /* cannot reach the loopback device */
+	VERDICT_SOURCE_BOUND,  /* bound to an IPv6 address: no mapped peer */
+	VERDICT_IPV6_ONLY,     /* IPV6_V6ONLY: no mapped peer */
+	VERDICT_IPV6_UNKNOWN,  /* the two above cannot be told apart here */
+	VERDICT_OTHER_NETNS,   /* no listener of ours where the caller is */
+	VERDICT_LIMIT,	       /* the agent has as many flows as it can carry */
+	VERDICT_MAP_FULL,      /* nowhere to remember the destination */
+	VERDICT_ORIGIN_LOST,   /* diverted, but the record was refused: a bug */
+	VERDICT_MAX,
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, VERDICT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} verdicts SEC(".maps");
+
+/* One --upstream pattern: a port (0: any) and an address prefix. The trie
+ * compares the port first, so that one look-up per port class (this port, any
+ * port) finds the longest prefix in it. */
+struct rule_key {
+	__u32 prefixlen; /* bits of port and addr together: 16 to 144 */
+	__be16 port;
+	__u8 addr[16];
+} __attribute__((packed));
+
+enum rule_flags {
+	RULE_INTERCEPT = 1,
+	RULE_EXCLUDE = 2,
+	RULE_LOOPBACK = 4, /* names loopback, which `*` does not mean */
+	RULE_DNS = 8,	   /* names TCP port 53, which `*` does not mean */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct rule_key);
+	__type(value, enum rule_flags);
+} rules SEC(".maps");
+
+/* On a socket of the agent: the network namespace (its inode number) that a
+ * listener serves; 0 on one that takes no more, and on those that dial. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, __u64);
+} agent_sockets SEC(".maps");
+
+/* What is remembered of an intercepted connection. */
+struct origin {
+	__u64 netns;	 /* inode number, from the listener that serves it */
+	__u64 cgroup;	 /* id of the caller's cgroup */
+	__u64 closed_at; /* CLOCK_MONOTONIC ns; 0 while the socket lives */
+	__u32 pid;	 /* as the initial pid namespace numbers it */
+	__u32 tid;
+	__u32 uid;
+	__be16 port;
+	__u16 family;	 /* of the connect(2) call: AF_INET or AF_INET6 */
+	__u8 addr[16];	 /* where it was going */
+	__u8 source[16]; /* the address that the caller bound, or zero */
+	char comm[16];	 /* name of the calling thread */
+};
+
+/* The record travels on the caller's socket from connect(2) to the moment its
+ * source port is known, and stays there for getpeername(2). */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct origin);
+} destinations SEC(".maps");
+
+/* A connection between a caller and our listener. The listener is IPv4, and so
+ * is every such connection (IPv6 callers use mapped addresses). */
+struct flow_key {
+	__u64 netns;
+	__be32 client_ip4;
+	__be32 proxy_ip4;
+	__be16 client_port;
+	__be16 proxy_port;
+	__u32 zero; /* no padding: the whole key is hashed */
+};
+
+/* Connections that wait to be accepted; the agent takes each one out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, ORIGINS_MAX);
+	__type(key, struct flow_key);
+	__type(value, struct origin);
+} origins SEC(".maps");
+
+/* origins_put - origins_taken is how many entries `origins` has. The programs
+ * write the first, the agent alone the second. */
+__u64 origins_put;
+__u64 origins_taken;
+
+static __always_inline void count(__u32 verdict)
+{
+	__u64 *n = bpf_map_lookup_elem(&verdicts, &verdict);
+
+	if (n)
+		(*n)++;
+}
+
+#endif

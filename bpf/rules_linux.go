@@ -1,0 +1,69 @@
+package bpf
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+)
+
+// ruleTable is what the kernel's trie holds for the rules. The trie finds the
+// longest prefix for a port and, in a second look-up, for any port. An
+// excluded destination must stay so although an inclusion within it has a
+// longer prefix; such inclusions are left out, and then whatever either
+// look-up finds is the truth.
+func ruleTable(rules []Rule) map[interceptRuleKey]interceptRuleFlags {
+	table := make(map[interceptRuleKey]interceptRuleFlags)
+	for _, r := range rules {
+		if !r.Exclude && slices.ContainsFunc(rules, func(e Rule) bool { return e.Exclude && e.covers(r) }) {
+			continue
+		}
+		prefix := mapped(r.Prefix)
+		key := interceptRuleKey{
+			Prefixlen: 16 + uint32(prefix.Bits()),
+			Port:      networkOrder(r.Port),
+			Addr:      prefix.Addr().As16(),
+		}
+		table[key] |= r.flags()
+	}
+	return table
+}
+
+func (r Rule) flags() interceptRuleFlags {
+	if r.Exclude {
+		return interceptRuleFlagsRULE_EXCLUDE
+	}
+	flags := interceptRuleFlagsRULE_INTERCEPT
+	if r.Loopback {
+		flags |= interceptRuleFlagsRULE_LOOPBACK
+	}
+	if r.DNS {
+		flags |= interceptRuleFlagsRULE_DNS
+	}
+	return flags
+}
+
+// covers says whether every destination that other names is named by r.
+func (r Rule) covers(other Rule) bool {
+	outer, inner := mapped(r.Prefix), mapped(other.Prefix)
+	return (r.Port == 0 || r.Port == other.Port) &&
+		outer.Bits() <= inner.Bits() && outer.Contains(inner.Addr())
+}
+
+// mapped gives a prefix among 16-byte addresses, IPv4 as the mapped ones.
+func mapped(p netip.Prefix) netip.Prefix {
+	if !p.IsValid() {
+		return netip.PrefixFrom(netip.IPv6Unspecified(), 0)
+	}
+	bits := p.Bits()
+	if p.Addr().Is4() {
+		bits += 96
+	}
+	return netip.PrefixFrom(netip.AddrFrom16(p.Addr().As16()), bits).Masked()
+}
+
+// networkOrder gives a number whose bytes in memory are in network order.
+func networkOrder(port uint16) uint16 {
+	var b [2]byte
+	binary.BigEndian.PutUint16(b[:], port)
+	return binary.NativeEndian.Uint16(b[:])
+}

@@ -1,0 +1,128 @@
+// Command fault slows, throttles and breaks the outgoing connections of
+// unmodified programs, for as long as it runs, and leaves nothing behind.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes: what was typed is wrong, what the host refused.
+const (
+	exitFailure = 1
+	exitUsage   = 2
+)
+
+func main() {
+	// A reader of our output that went away must not end the run.
+	signal.Ignore(syscall.SIGPIPE)
+	os.Exit(run(context.Background(), environment{
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+	}, os.Args[1:]))
+}
+
+// environment is everything outside that a command uses, so that tests can
+// run it in their own process.
+type environment struct {
+	stdout, stderr io.Writer
+	getenv         func(string) string
+}
+
+// run runs a command line and returns its exit code. Errors are one line on
+// stderr, and at most one more that says what to do.
+func run(ctx context.Context, env environment, args []string) int {
+	root := newRoot(env)
+	root.SetArgs(args)
+	root.SetOut(env.stdout)
+	root.SetErr(env.stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	message, hint, code := explain(err)
+	fmt.Fprintf(env.stderr, "error: %s\n", message)
+	if hint != "" {
+		fmt.Fprintf(env.stderr, "hint: %s\n", hint)
+	}
+	return code
+}
+
+func newRoot(env environment) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "fault",
+		Short: "Slow the outgoing connections of unmodified programs",
+		Long: `fault slows the outgoing connections of unmodified programs, for as long as
+it runs, and leaves nothing behind.
+
+  sudo fault run --with-latency --latency-mean 300 --upstream '*'
+  fault demo run                 a small server to try it on`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArguments,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetVersionTemplate("fault {{.Version}}\n")
+	root.Flags().BoolP("version", "V", false, "print the version")
+	logs := addLogFlags(root)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd, env.getenv) }
+	root.SetFlagErrorFunc(flagError)
+	root.AddCommand(newRun(env, logs), newDemo(env), newVersion())
+	return root
+}
+
+// noArguments is cobra.NoArgs with our words.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if cmd.HasSubCommands() {
+		return usage(fmt.Sprintf("unknown command `%s` for `%s`", args[0], cmd.CommandPath()),
+			fmt.Sprintf("`%s --help` lists the commands", cmd.CommandPath()))
+	}
+	return usage(fmt.Sprintf("`%s` takes no argument `%s`", cmd.CommandPath(), args[0]),
+		fmt.Sprintf("`%s --help` shows what it takes", cmd.CommandPath()))
+}
+
+// stopSignals gives a context that ends with the first signal that asks for
+// the end, and a channel that is closed with the second.
+func stopSignals(parent context.Context) (ctx context.Context, hurry <-chan struct{}, cancel func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := context.WithCancel(parent)
+	hurried := make(chan struct{})
+	go func() {
+		<-signals
+		stop()
+		<-signals
+		close(hurried)
+	}()
+	return ctx, hurried, func() {
+		signal.Stop(signals)
+		stop()
+	}
+}
+
+// usageError is a command line that makes no sense.
+type usageError struct{ message, hint string }
+
+func (e *usageError) Error() string { return e.message }
+
+func usage(message, hint string) error { return &usageError{message, hint} }
+
+// explain says an error to a person: what, what to do, and the exit code.
+func explain(err error) (message, hint string, code int) {
+	var u *usageError
+	if errors.As(err, &u) {
+		return u.message, u.hint, exitUsage
+	}
+	message, hint = explainRun(err)
+	return message, hint, exitFailure
+}

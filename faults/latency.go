@@ -1,0 +1,78 @@
+package faults
+
+import (
+	"errors"
+	"math/rand/v2"
+	"time"
+)
+
+// Latency delays pieces by draws from a distribution. It costs no throughput:
+// pieces wait side by side, not one after another.
+type Latency struct {
+	// Delay is where delays are drawn from.
+	Delay Distribution
+	// On is the links that are delayed.
+	On Links
+	// PerReadWrite delays every piece; otherwise the first piece of each link
+	// waits, and what comes behind it no longer than that.
+	PerReadWrite bool
+}
+
+// Validate says what is wrong with the settings.
+func (f Latency) Validate() error {
+	if f.Delay == nil {
+		return errors.New("latency without a distribution")
+	}
+	return f.Delay.Validate()
+}
+
+// Name is "latency".
+func (f Latency) Name() string { return "latency" }
+
+// Links is f.On.
+func (f Latency) Links() Links { return f.On }
+
+// String describes the settings.
+func (f Latency) String() string {
+	how := "once a flow"
+	if f.PerReadWrite {
+		how = "every read and write"
+	}
+	return f.Delay.String() + "; " + f.On.String() + ", " + how
+}
+
+// Shaper gives the latency of one link.
+func (f Latency) Shaper(rng *rand.Rand) Shaper {
+	if f.PerReadWrite {
+		return &everyPiece{f.Delay, rng}
+	}
+	return &firstPiece{delay: f.Delay.Sample(rng)}
+}
+
+// firstPiece holds the first piece. The pieces behind it keep their order, and
+// so wait for what is left of its delay.
+type firstPiece struct {
+	delay  time.Duration
+	passed bool
+}
+
+func (s *firstPiece) Shape(at time.Duration, _ int) (time.Duration, error) {
+	if s.passed {
+		return at, nil
+	}
+	s.passed = true
+	return at + s.delay, nil
+}
+
+func (s *firstPiece) Spent() bool { return s.passed }
+
+type everyPiece struct {
+	delay Distribution
+	rng   *rand.Rand
+}
+
+func (s *everyPiece) Shape(at time.Duration, _ int) (time.Duration, error) {
+	return at + s.delay.Sample(s.rng), nil
+}
+
+func (s *everyPiece) Spent() bool { return false }

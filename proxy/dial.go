@@ -1,0 +1,114 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+)
+
+// dialer gives the dialer for a flow: its sockets are exempt from
+// interception, have no keepalive of ours that would hide a dead peer, no
+// time limit but the kernel's, and never lead back to us.
+func (s *Server) dialer(source netip.Addr) *net.Dialer {
+	d := &net.Dialer{
+		KeepAlive: -1,
+		Resolver:  s.resolver(),
+		ControlContext: func(_ context.Context, network, address string, c syscall.RawConn) error {
+			if s.isSelf(address) {
+				return ErrSelf
+			}
+			if err := s.exempt(network, address, c); err != nil {
+				return err
+			}
+			return prepareSocket(c, source.IsValid())
+		},
+	}
+	d.SetMultipathTCP(false)
+	if source.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	}
+	return d
+}
+
+// resolver asks with sockets that are exempt, too, and in this process: the C
+// library would open its own.
+func (s *Server) resolver() *net.Resolver {
+	d := net.Dialer{Control: s.exempt}
+	return &net.Resolver{PreferGo: true, Dial: d.DialContext}
+}
+
+func (s *Server) exempt(network, address string, c syscall.RawConn) error {
+	if s.Exempt == nil {
+		return nil
+	}
+	return s.Exempt(network, address, c)
+}
+
+// dial connects to an upstream, a literal address or a name.
+func (s *Server) dial(ctx context.Context, address string, source netip.Addr) (*net.TCPConn, error) {
+	c, err := s.dialer(source).DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*net.TCPConn), nil
+}
+
+// isSelf says whether an address is that of our own listener, by any of the
+// addresses at which it can be reached.
+func (s *Server) isSelf(address string) bool {
+	to, err := netip.ParseAddrPort(address)
+	if err != nil || to.Port() != s.listen.Port() {
+		return false
+	}
+	addr, own := to.Addr().Unmap(), s.listen.Addr().Unmap()
+	if addr.IsUnspecified() {
+		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	if !own.IsUnspecified() {
+		return addr == own
+	}
+	if addr.IsLoopback() {
+		return true
+	}
+	locals, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, local := range locals {
+		if prefix, err := netip.ParsePrefix(local.String()); err == nil && prefix.Addr().Unmap() == addr {
+			return true
+		}
+	}
+	return false
+}
+
+// Failure is the word for why a flow failed, "" if err is nil.
+func Failure(err error) string {
+	var dns *net.DNSError
+	var timeout interface{ Timeout() bool }
+	switch {
+	case err == nil:
+		return ""
+	case errors.Is(err, ErrOrigin):
+		return "origin-unknown"
+	case errors.Is(err, ErrSelf):
+		return "self"
+	case errors.Is(err, ErrEnded):
+		return "cut-off"
+	case errors.As(err, &dns):
+		return "dns"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "unreachable"
+	case errors.Is(err, context.Canceled):
+		return "client-gone"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "reset"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return "timeout"
+	}
+	return "other"
+}

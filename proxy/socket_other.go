@@ -1,0 +1,13 @@
+//go:build !linux
+
+package proxy
+
+import (
+	"net"
+	"syscall"
+)
+
+func prepareSocket(syscall.RawConn, bool) error { return nil }
+
+// broken cannot tell here; a reset shows at the next read or write.
+func broken(*net.TCPConn) error { return nil }
