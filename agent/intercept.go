@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -131,12 +132,16 @@ func (i *interception) origin(c net.Conn) (proxy.Intercepted, bool, error) {
 	}, true, nil
 }
 
+// arrivalTime is how long a connection that its caller has closed may take to
+// be accepted, before it is forgotten.
+const arrivalTime = 10 * time.Second
+
 // sweep forgets connections that never arrived.
 func (i *interception) sweep() {
 	if i.programs == nil {
 		return
 	}
-	if _, err := i.programs.Sweep(); err != nil {
+	if _, err := i.programs.Sweep(arrivalTime); err != nil {
 		i.log.Warn("sweep the origins", zap.Error(err))
 	}
 }

@@ -112,7 +112,7 @@ func summary(r *Report) string {
 	for _, in := range r.Injected {
 		p.injected(in)
 	}
-	p.line("flows", "%d   %d matched, %d passed through; %d cut off at the end",
+	p.line("flows", "%-4d %d matched, %d passed through; %d cut off at the end",
 		r.Flows, r.Matched, r.Flows-r.Matched, r.CutOff)
 	p.line("bytes", "%d to client, %d to server", r.Bytes[faults.ToClient], r.Bytes[faults.ToServer])
 	if r.Connects != nil {
@@ -187,7 +187,7 @@ func (p *page) counts(label string, all any, except []bpf.Verdict) {
 		total += parts[w]
 		texts = append(texts, fmt.Sprintf("%d %s", parts[w], w))
 	}
-	p.line(label, "%d   %s", total, strings.Join(texts, ", "))
+	p.line(label, "%s", strings.TrimRight(fmt.Sprintf("%-4d %s", total, strings.Join(texts, ", ")), " "))
 }
 
 // flowLine is one flow that ended, in a form for people and grep alike.

@@ -12,7 +12,7 @@
  * does not match: that path is the tax on the whole host. */
 static __always_inline __u32 matching_rules(const struct origin *o)
 {
-	struct rule_key key = { .prefixlen = 144, .port = o->port };
+	struct rule_key key = {.prefixlen = 144, .port = o->port};
 	enum rule_flags *rule;
 	__u32 flags = 0;
 
@@ -115,8 +115,7 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf
 		return VERDICT_LIMIT;
 	/* Our listener by another of the host's addresses: not a flow, but
 	 * somebody who speaks to the proxy. */
-	if (o->port == proxy_port && is_mapped(o) &&
-	    ours(ctx, *(__be32 *)&o->addr[12], &o->netns))
+	if (o->port == proxy_port && is_mapped(o) && ours(ctx, *(__be32 *)&o->addr[12], &o->netns))
 		return VERDICT_AGENT;
 	/* The margin is more than all CPUs can be between here and sockops. */
 	if (origins_put - origins_taken >= ORIGINS_MAX - 1024)
@@ -155,7 +154,7 @@ static __always_inline bool intercept(struct bpf_sock_addr *ctx, struct origin *
 SEC("cgroup/connect4")
 int fault_connect4(struct bpf_sock_addr *ctx)
 {
-	struct origin o = { .family = AF_INET };
+	struct origin o = {.family = AF_INET};
 
 	o.addr[10] = o.addr[11] = 0xff;
 	*(__be32 *)&o.addr[12] = ctx->user_ip4;
@@ -208,7 +207,7 @@ static __always_inline enum verdict ipv6_peer(struct bpf_sock *sk)
 
 static __always_inline int divert6(struct bpf_sock_addr *ctx, bool sees_ipv6only)
 {
-	struct origin o = { .family = AF_INET6 };
+	struct origin o = {.family = AF_INET6};
 	enum verdict peer = VERDICT_INTERCEPTED;
 	__u32 *addr = (__u32 *)o.addr;
 

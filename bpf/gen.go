@@ -1,3 +1,3 @@
 package bpf
 
-//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -tags linux -go-package bpf -type verdict -type rule_flags intercept intercept.c -- -O2 -Wall -Werror -I/usr/include/x86_64-linux-gnu
+//go:generate go tool bpf2go -tags linux -go-package bpf -type verdict intercept intercept.c

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"syscall"
+	"time"
 )
 
 // Interception does not exist on this system; the methods are never reached.
@@ -28,7 +29,7 @@ func (i *Interception) Exempt(string, string, syscall.RawConn) error { return ni
 func (i *Interception) Stop() error                                  { return nil }
 func (i *Interception) Close() error                                 { return nil }
 func (i *Interception) Counts() (map[Verdict]uint64, error)          { return nil, nil }
-func (i *Interception) Sweep() (int, error)                          { return 0, nil }
+func (i *Interception) Sweep(time.Duration) (int, error)             { return 0, nil }
 func (i *Interception) Origin(uint64, netip.AddrPort, netip.AddrPort) (Origin, bool, error) {
 	return Origin{}, false, nil
 }

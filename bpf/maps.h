@@ -34,21 +34,21 @@ volatile const __be16 proxy_port = 0;
  * it was; the order is that of the checks. */
 enum verdict {
 	VERDICT_INTERCEPTED,
-	VERDICT_AGENT,	       /* a socket of ours, or a connect to our listener */
-	VERDICT_NOT_MATCHED,   /* no --upstream pattern names the destination */
-	VERDICT_EXCLUDED,      /* a !pattern names it */
-	VERDICT_UDP,	       /* connected UDP: only TCP is carried */
-	VERDICT_LOOPBACK,      /* not named, so not meant */
-	VERDICT_DNS,	       /* the same for TCP port 53 */
-	VERDICT_LINK_LOCAL,    /* its scope does not survive a second dial */
-	VERDICT_DEVICE_BOUND,  /* cannot reach the loopback device */
-	VERDICT_SOURCE_BOUND,  /* bound to an IPv6 address: no mapped peer */
-	VERDICT_IPV6_ONLY,     /* IPV6_V6ONLY: no mapped peer */
-	VERDICT_IPV6_UNKNOWN,  /* the two above cannot be told apart here */
-	VERDICT_OTHER_NETNS,   /* no listener of ours where the caller is */
-	VERDICT_LIMIT,	       /* the agent has as many flows as it can carry */
-	VERDICT_MAP_FULL,      /* nowhere to remember the destination */
-	VERDICT_ORIGIN_LOST,   /* diverted, but the record was refused: a bug */
+	VERDICT_AGENT,	      /* a socket of ours, or a connect to our listener */
+	VERDICT_NOT_MATCHED,  /* no --upstream pattern names the destination */
+	VERDICT_EXCLUDED,     /* a !pattern names it */
+	VERDICT_UDP,	      /* connected UDP: only TCP is carried */
+	VERDICT_LOOPBACK,     /* not named, so not meant */
+	VERDICT_DNS,	      /* the same for TCP port 53 */
+	VERDICT_LINK_LOCAL,   /* its scope does not survive a second dial */
+	VERDICT_DEVICE_BOUND, /* cannot reach the loopback device */
+	VERDICT_SOURCE_BOUND, /* bound to an IPv6 address: no mapped peer */
+	VERDICT_IPV6_ONLY,    /* IPV6_V6ONLY: no mapped peer */
+	VERDICT_IPV6_UNKNOWN, /* the two above cannot be told apart here */
+	VERDICT_OTHER_NETNS,  /* no listener of ours where the caller is */
+	VERDICT_LIMIT,	      /* the agent has as many flows as it can carry */
+	VERDICT_MAP_FULL,     /* nowhere to remember the destination */
+	VERDICT_ORIGIN_LOST,  /* diverted, but the record was refused: a bug */
 	VERDICT_MAX,
 };
 

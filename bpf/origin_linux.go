@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
@@ -63,15 +64,14 @@ func (i *Interception) take(key interceptFlowKey) error {
 	return i.objs.OriginsTaken.Set(i.taken)
 }
 
-// Sweep removes what was filed for connections that their callers closed
-// longer than 10 s ago and that never arrived at the listener. It returns how
-// many entries remain: connections that are about to arrive.
-func (i *Interception) Sweep() (int, error) {
+// Sweep removes what was filed for connections that their callers closed at
+// least grace ago and that never arrived at the listener. It returns how many
+// entries remain: connections that are about to arrive.
+func (i *Interception) Sweep(grace time.Duration) (int, error) {
 	var now unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
 		return 0, err
 	}
-	const grace = 10e9
 	var (
 		key     interceptFlowKey
 		filed   interceptOrigin
@@ -80,7 +80,7 @@ func (i *Interception) Sweep() (int, error) {
 		entries = i.objs.Origins.Iterate()
 	)
 	for entries.Next(&key, &filed) {
-		if filed.ClosedAt != 0 && filed.ClosedAt+grace < uint64(now.Nano()) {
+		if filed.ClosedAt != 0 && filed.ClosedAt+uint64(grace) <= uint64(now.Nano()) {
 			lost = append(lost, key)
 		} else {
 			remain++

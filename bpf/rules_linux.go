@@ -13,6 +13,7 @@ import (
 // look-up finds is the truth.
 func ruleTable(rules []Rule) map[interceptRuleKey]interceptRuleFlags {
 	table := make(map[interceptRuleKey]interceptRuleFlags)
+	rules = withoutMapped(rules)
 	for _, r := range rules {
 		if !r.Exclude && slices.ContainsFunc(rules, func(e Rule) bool { return e.Exclude && e.covers(r) }) {
 			continue
@@ -26,6 +27,26 @@ func ruleTable(rules []Rule) map[interceptRuleKey]interceptRuleFlags {
 		table[key] |= r.flags()
 	}
 	return table
+}
+
+// withoutMapped splits the IPv6 prefixes that are short enough to hold the
+// mapped form of IPv4, which they do not mean, into those around it.
+func withoutMapped(rules []Rule) []Rule {
+	ipv4 := netip.MustParsePrefix("::ffff:0:0/96")
+	var out []Rule
+	for _, r := range rules {
+		if !r.Prefix.IsValid() || r.Prefix.Addr().Is4() || r.Prefix.Bits() >= ipv4.Bits() || !r.Prefix.Contains(ipv4.Addr()) {
+			out = append(out, r)
+			continue
+		}
+		for bits := r.Prefix.Bits() + 1; bits <= ipv4.Bits(); bits++ {
+			sibling := ipv4.Addr().As16()
+			sibling[(bits-1)/8] ^= 0x80 >> ((bits - 1) % 8)
+			r.Prefix = netip.PrefixFrom(netip.AddrFrom16(sibling), bits).Masked()
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 func (r Rule) flags() interceptRuleFlags {

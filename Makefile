@@ -1,0 +1,81 @@
+# `make` alone prints what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export CGO_ENABLED ?= 0
+
+# What needs privilege is run by it; everything is built without.
+sudo = $(if $(filter 0,$(shell id -u)),,sudo)
+
+version = $(shell scripts/setup.sh version $(1))
+
+.PHONY: help
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build ./fault; needs only Go
+	go build -trimpath -o fault ./cmd/fault
+
+.PHONY: demo
+demo: build ## show an unmodified curl going from 0 to 300 ms and back (asks for sudo)
+	scripts/demo.sh
+
+.PHONY: generate
+generate: ## compile the BPF programs, which are committed (needs clang: scripts/setup.sh build)
+	BPF2GO_CC=clang-$(call version,clang) BPF2GO_STRIP=llvm-strip-$(call version,llvm) \
+	BPF2GO_CFLAGS="-O2 -Wall -Werror -I/usr/include/$$(uname -m)-linux-gnu" go generate ./bpf
+
+.PHONY: fresh
+fresh: generate ## fail if what is committed is not what the sources give
+	git diff --exit-code -- bpf
+
+.PHONY: test
+test: ## run the tests that need no privilege, with the race detector
+	CGO_ENABLED=1 go test -race ./...
+
+.PHONY: test-root
+test-root: build ## run all tests as root; none may be skipped for want of privilege or a tool
+	go test -count=1 -p 1 -timeout 10m \
+		-exec '$(sudo) env REQUIRE_ROOT=1 FAULT_BINARY=$(CURDIR)/fault' ./...
+
+.PHONY: check
+check: ## all of CI: install what the tests need (Debian, Ubuntu), then run everything
+	$(sudo) scripts/setup.sh all
+	$(MAKE) lint fresh build test test-root cross fuzz test-kernels
+
+.PHONY: test-kernels
+test-kernels: ## run the BPF and interception tests on old and new kernels, in qemu
+	scripts/kernels/test.sh $(K)
+
+.PHONY: fuzz
+T ?= 5s
+fuzz: ## fuzz each parser for T (5s)
+	@set -e; for package in $$(go list ./...); do \
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) $$package; \
+		done; \
+	done
+
+.PHONY: bench
+bench: ## measure
+	go test -run '^$$' -bench . ./...
+
+.PHONY: lint
+lint: ## gofmt, vet, staticcheck, clang-format, shellcheck
+	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
+	go vet ./...
+	go run honnef.co/go/tools/cmd/staticcheck@$(call version,staticcheck) ./...
+	clang-format-$(call version,clang-format) --dry-run --Werror bpf/*.c bpf/*.h
+	shellcheck .ci/run scripts/*.sh scripts/kernels/*.sh
+
+.PHONY: cross
+cross: ## build, and compile the tests, for other systems
+	@set -e; for target in darwin/arm64 windows/amd64 linux/arm64; do \
+		echo "$$target"; \
+		GOOS=$${target%/*} GOARCH=$${target#*/} go build -o /dev/null ./cmd/fault; \
+		GOOS=$${target%/*} GOARCH=$${target#*/} go vet ./...; \
+	done
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -f fault

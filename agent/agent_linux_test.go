@@ -1,0 +1,234 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+)
+
+// TestIntercepts is the main job: an unmodified client is slowed, its bytes
+// arrive, its peer is who it asked for, and the summary knows.
+func TestIntercepts(t *testing.T) {
+	ns := newNS(t)
+	echo(t, ns)
+	p := start(t, ns, settings{Upstreams: []string{"*"}, Latency: 200 * time.Millisecond})
+	for range 3 {
+		_, took, err := exchange(ns, strings.Repeat("to and fro ", 10000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// Only the lower bound is a promise: the machine may be slow.
+		if took < 200*time.Millisecond {
+			t.Errorf("the first byte took %v, want 200 ms at least", took)
+		}
+	}
+	c, err := dial(ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.RemoteAddr().String(); got != server.String() {
+		t.Errorf("the client sees the peer %s, want %v", got, server)
+	}
+	c.Close()
+	h := p.held()
+	p.signal(syscall.SIGTERM)
+	text := p.end()
+	for _, want := range []string{
+		"intercepts  every new TCP connection",
+		"ended after", "(signal)",
+		`flows       4    4 matched`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if n := len(regexp.MustCompile(`(?m)^\S+ agent\.test\[\d+\] -> 192\.0\.2\.10:80 matched latency=20\d\.\dms to_client=\d+B`).FindAllString(text, -1)); n < 3 {
+		t.Errorf("%d lines of flows in\n%s", n, text)
+	}
+	nothingLeft(t, h)
+}
+
+// TestKilled kills the agent under a loop of connects: those in flight may
+// break, but none is refused, and soon all go direct.
+func TestKilled(t *testing.T) {
+	ns := newNS(t)
+	echo(t, ns)
+	p := start(t, ns, settings{Upstreams: []string{"*"}})
+	h := p.held()
+	const before = 20
+	var broken int
+	deadline := time.Now().Add(patience)
+	for n, direct := 0, 0; direct < 20; n++ {
+		if n == before {
+			p.signal(syscall.SIGKILL)
+		}
+		peer, _, err := exchange(ns, "text")
+		switch {
+		case errors.Is(err, unix.ECONNREFUSED):
+			t.Fatal("a connect was refused")
+		case err != nil && n < before:
+			t.Fatalf("before the kill: %v", err)
+		case err != nil:
+			broken++
+		case n > before && gone(p):
+			direct++
+		case peer == "":
+			t.Fatal("no peer")
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("connections do not go direct")
+		}
+	}
+	if broken > 1 {
+		t.Errorf("%d connections of one client broke, want 1 at most", broken)
+	}
+	<-p.done
+	_ = p.cmd.Wait()
+	nothingLeft(t, h)
+}
+
+// gone says whether a process has ended, though nobody has waited for it.
+func gone(p *process) bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// TestDuration is a run that ends by itself, with a flow that stays open.
+func TestDuration(t *testing.T) {
+	ns := newNS(t)
+	echo(t, ns)
+	p := start(t, ns, settings{Upstreams: []string{"192.0.2.0/24"}, Duration: 3 * time.Second})
+	h := p.held()
+	c, err := dial(ns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	// It is cut off once the time to drain is over.
+	if _, err := io.ReadAll(c); !errors.Is(err, unix.ECONNRESET) {
+		t.Errorf("read until the end: %v, want a reset", err)
+	}
+	text := p.end()
+	for _, want := range []string{"(duration)", "1 cut off at the end"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	nothingLeft(t, h)
+}
+
+// TestLimit has descriptors for few flows: those beyond go direct, and later
+// ones come through the agent again.
+func TestLimit(t *testing.T) {
+	ns := newNS(t)
+	echo(t, ns)
+	const files = 64 + 20*descriptorsPerFlow
+	p := start(t, ns, settings{Upstreams: []string{"*"}, Files: files})
+	var open []*net.TCPConn
+	for range 60 {
+		c, err := dial(ns)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Fatalf("connection %d: %v", len(open), err)
+		}
+	}
+	for _, c := range open {
+		c.Close()
+	}
+	deadline := time.Now().Add(patience)
+	flows := regexp.MustCompile(`(?m) -> 192\.0\.2\.10:80 matched`)
+	for {
+		before := len(flows.FindAllString(p.output(), -1))
+		if _, _, err := exchange(ns, "again"); err != nil {
+			t.Fatal(err)
+		}
+		if before >= 20 && len(flows.FindAllString(p.output(), -1)) > before {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("connections still go direct:\n%s", p.output())
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	if text := p.end(); !regexp.MustCompile(`left alone .*\d+ limit`).MatchString(text) {
+		t.Errorf("no flow beyond the limit in\n%s", text)
+	}
+}
+
+// held is the ids of the programs and links that a process holds.
+type held struct{ programs, links []uint32 }
+
+func (p *process) held() held {
+	p.t.Helper()
+	var h held
+	dir := fmt.Sprintf("/proc/%d/fdinfo", p.cmd.Process.Pid)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			continue // closed meanwhile
+		}
+		for line := range strings.Lines(string(text)) {
+			var id uint32
+			if _, err := fmt.Sscanf(line, "link_id:\t%d", &id); err == nil {
+				h.links = append(h.links, id)
+			}
+			if _, err := fmt.Sscanf(line, "prog_id:\t%d", &id); err == nil {
+				h.programs = append(h.programs, id)
+			}
+		}
+	}
+	if len(h.programs) < 5 || len(h.links) != 5 {
+		p.t.Errorf("the agent holds %+v", h)
+	}
+	return h
+}
+
+// nothingLeft wants the kernel to have none of what an agent held.
+func nothingLeft(t *testing.T, h held) {
+	t.Helper()
+	deadline := time.Now().Add(patience)
+	for {
+		var left []string
+		for _, id := range h.links {
+			if l, err := link.NewFromID(link.ID(id)); err == nil {
+				l.Close()
+				left = append(left, fmt.Sprintf("link %d", id))
+			}
+		}
+		for _, id := range h.programs {
+			if p, err := ebpf.NewProgramFromID(ebpf.ProgramID(id)); err == nil {
+				p.Close()
+				left = append(left, fmt.Sprintf("program %d", id))
+			}
+		}
+		if len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still in the kernel: %v", left)
+		}
+	}
+}

@@ -1,0 +1,121 @@
+package bpf
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+)
+
+func TestFindCgroup2(t *testing.T) {
+	const other = "31 23 0:28 / /sys/fs/cgroup rw,relatime - tmpfs tmpfs rw,mode=755\n" +
+		"40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd\n"
+	for name, tc := range map[string]struct{ mountinfo, want string }{
+		"none":     {other, ""},
+		"unified":  {"35 24 0:30 / /sys/fs/cgroup rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n", "/sys/fs/cgroup"},
+		"hybrid":   {other + "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n", "/sys/fs/cgroup/unified"},
+		"the root": {"50 1 0:38 /docker/x /mnt/part rw - cgroup2 c rw\n51 1 0:38 / /mnt/all rw - cgroup2 c rw\n", "/mnt/all"},
+		"a part":   {"50 1 0:38 /docker/x /mnt/part rw - cgroup2 c rw\n", "/mnt/part"},
+		"blanks":   {`50 1 0:38 / /mnt/a\040b\134c rw - cgroup2 c rw` + "\n", `/mnt/a b\c`},
+		"options":  {"50 1 0:38 / /mnt/all rw shared:1 master:2 propagate_from:3 - cgroup2 c rw\n", "/mnt/all"},
+		"garbage":  {"\n - cgroup2 \n1 2 3 - cgroup2 c rw\n", ""},
+	} {
+		got, err := findCgroup2(strings.NewReader(tc.mountinfo))
+		if err != nil || got != tc.want {
+			t.Errorf("%s: %q, %v; want %q", name, got, err, tc.want)
+		}
+	}
+}
+
+// TestRuleTable holds the table against the meaning of the patterns: a
+// destination is excluded if any exclusion names it, else included if any
+// inclusion does, whatever their order and lengths.
+func TestRuleTable(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	prefixes := []netip.Prefix{{}}
+	for _, s := range []string{"0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "10.1.2.0/24", "10.1.2.3/32", "10.1.2.4/32", "::/0", "::/64", "2001:db8::/32", "2001:db8::1/128"} {
+		prefixes = append(prefixes, netip.MustParsePrefix(s))
+	}
+	ports := []uint16{0, 53, 443}
+	var addrs []netip.Addr
+	for _, s := range []string{"10.1.2.3", "10.1.2.4", "10.1.9.9", "10.9.9.9", "192.0.2.1", "2001:db8::1", "2001:db8::2", "2001:db9::1", "::5:0:0:1"} {
+		addrs = append(addrs, netip.MustParseAddr(s))
+	}
+	for range 2000 {
+		var rules []Rule
+		for range 1 + rng.IntN(5) {
+			rules = append(rules, Rule{
+				Prefix:   prefixes[rng.IntN(len(prefixes))],
+				Port:     ports[rng.IntN(len(ports))],
+				Exclude:  rng.IntN(3) == 0,
+				Loopback: false,
+			})
+		}
+		table := ruleTable(rules)
+		for _, addr := range addrs {
+			for _, port := range []uint16{53, 443, 80} {
+				if got, want := decide(table, addr, port), meant(rules, addr, port); got != want {
+					t.Fatalf("%+v: %v port %d is %s, want %s", rules, addr, port, got, want)
+				}
+			}
+		}
+	}
+}
+
+// decide does with the table what the program does with the trie.
+func decide(table map[interceptRuleKey]interceptRuleFlags, addr netip.Addr, port uint16) string {
+	flags := longest(table, addr, port) | longest(table, addr, 0)
+	switch {
+	case flags&interceptRuleFlagsRULE_EXCLUDE != 0:
+		return "excluded"
+	case flags&interceptRuleFlagsRULE_INTERCEPT != 0:
+		return "included"
+	}
+	return "not matched"
+}
+
+func longest(table map[interceptRuleKey]interceptRuleFlags, addr netip.Addr, port uint16) interceptRuleFlags {
+	for bits := 128; bits >= 0; bits-- {
+		prefix := netip.PrefixFrom(netip.AddrFrom16(addr.As16()), bits).Masked()
+		key := interceptRuleKey{Prefixlen: uint32(16 + bits), Port: networkOrder(port), Addr: prefix.Addr().As16()}
+		if flags, ok := table[key]; ok {
+			return flags
+		}
+	}
+	return 0
+}
+
+func meant(rules []Rule, addr netip.Addr, port uint16) string {
+	included := false
+	for _, r := range rules {
+		names := (r.Port == 0 || r.Port == port) && (!r.Prefix.IsValid() || r.Prefix.Contains(addr))
+		if names && r.Exclude {
+			return "excluded"
+		}
+		included = included || names
+	}
+	if included {
+		return "included"
+	}
+	return "not matched"
+}
+
+func TestJoinWords(t *testing.T) {
+	for want, words := range map[string][]string{"": nil, "a": {"a"}, "a and b": {"a", "b"}, "a, b and c": {"a", "b", "c"}} {
+		if got := joinWords(words); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+func TestMissingErrorNamesWhatAndWhy(t *testing.T) {
+	cause := fmt.Errorf("the kernel's words")
+	err := &MissingError{What: "cap_bpf is missing", Err: cause}
+	if got := err.Error(); got != "cap_bpf is missing: the kernel's words" {
+		t.Error(got)
+	}
+	if got := (&MissingError{What: "cap_bpf is missing"}).Error(); got != "cap_bpf is missing" {
+		t.Error(got)
+	}
+}
