@@ -174,6 +174,27 @@ func TestLimit(t *testing.T) {
 	}
 }
 
+// TestTwoAgents run in one namespace, and each is meant for everything: a
+// connection goes through one of them, once.
+func TestTwoAgents(t *testing.T) {
+	ns := newNS(t)
+	echo(t, ns)
+	agents := []*process{start(t, ns, settings{Upstreams: []string{"*"}}), start(t, ns, settings{Upstreams: []string{"*"}})}
+	for range 5 {
+		if _, _, err := exchange(ns, "once"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flows := 0
+	for _, p := range agents {
+		p.signal(syscall.SIGTERM)
+		flows += strings.Count(p.end(), " -> 192.0.2.10:80 matched")
+	}
+	if flows != 5 {
+		t.Errorf("%d flows, want 5", flows)
+	}
+}
+
 // held is the ids of the programs and links that a process holds.
 type held struct{ programs, links []uint32 }
 

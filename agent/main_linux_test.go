@@ -40,6 +40,7 @@ type settings struct {
 	Latency   time.Duration
 	Duration  time.Duration
 	Files     uint64 // limit of open files, 0 for that of the test
+	Port      uint16 // of the proxy
 }
 
 func TestMain(m *testing.M) {
@@ -74,7 +75,7 @@ func agentProcess(text []byte) error {
 	out := lines.NewWriter(os.Stdout)
 	defer out.Close(time.Second)
 	cfg := Config{
-		Version: "test", Proxy: netip.MustParseAddrPort("127.0.0.1:3180"), Upstreams: set, Transparent: On,
+		Version: "test", Proxy: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.Port), Upstreams: set, Transparent: On,
 		Seed: 1, Duration: s.Duration, Out: out, Tail: true, Log: zap.NewNop(),
 	}
 	if s.Latency > 0 {

@@ -57,9 +57,8 @@ type reporter struct {
 	cut   *interception
 	room  flowLimit
 
-	mu      sync.Mutex
-	total   Report
-	carried [2]atomic.Uint64
+	mu    sync.Mutex
+	total Report
 }
 
 func newReporter(cfg *Config, cut *interception) *reporter {

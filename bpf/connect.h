@@ -89,7 +89,7 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf
 	struct origin *kept;
 	__u32 flags;
 
-	if (bpf_sk_storage_get(&agent_sockets, sk, 0, 0))
+	if (sk->priority == agent_priority || bpf_sk_storage_get(&agent_sockets, sk, 0, 0))
 		return VERDICT_AGENT;
 	flags = matching_rules(o);
 	if (flags & RULE_EXCLUDE)

@@ -91,6 +91,7 @@ const (
 	interceptProgFaultPeername4 = "fault_peername4"
 	interceptProgFaultPeername6 = "fault_peername6"
 	interceptProgFaultSockops   = "fault_sockops"
+	interceptVarAgentPriority   = "agent_priority"
 	interceptVarOriginsPut      = "origins_put"
 	interceptVarOriginsTaken    = "origins_taken"
 	interceptVarProxyIp4        = "proxy_ip4"
@@ -163,11 +164,12 @@ type interceptMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type interceptVariableSpecs struct {
-	OriginsPut   *ebpf.VariableSpec `ebpf:"origins_put"`
-	OriginsTaken *ebpf.VariableSpec `ebpf:"origins_taken"`
-	ProxyIp4     *ebpf.VariableSpec `ebpf:"proxy_ip4"`
-	ProxyPort    *ebpf.VariableSpec `ebpf:"proxy_port"`
-	VerdictType  *ebpf.VariableSpec `ebpf:"verdict_type"`
+	AgentPriority *ebpf.VariableSpec `ebpf:"agent_priority"`
+	OriginsPut    *ebpf.VariableSpec `ebpf:"origins_put"`
+	OriginsTaken  *ebpf.VariableSpec `ebpf:"origins_taken"`
+	ProxyIp4      *ebpf.VariableSpec `ebpf:"proxy_ip4"`
+	ProxyPort     *ebpf.VariableSpec `ebpf:"proxy_port"`
+	VerdictType   *ebpf.VariableSpec `ebpf:"verdict_type"`
 }
 
 // interceptObjects contains all objects after they have been loaded into the kernel.
@@ -211,11 +213,12 @@ func (m *interceptMaps) Close() error {
 //
 // It can be passed to loadInterceptObjects or ebpf.CollectionSpec.LoadAndAssign.
 type interceptVariables struct {
-	OriginsPut   *ebpf.Variable `ebpf:"origins_put"`
-	OriginsTaken *ebpf.Variable `ebpf:"origins_taken"`
-	ProxyIp4     *ebpf.Variable `ebpf:"proxy_ip4"`
-	ProxyPort    *ebpf.Variable `ebpf:"proxy_port"`
-	VerdictType  *ebpf.Variable `ebpf:"verdict_type"`
+	AgentPriority *ebpf.Variable `ebpf:"agent_priority"`
+	OriginsPut    *ebpf.Variable `ebpf:"origins_put"`
+	OriginsTaken  *ebpf.Variable `ebpf:"origins_taken"`
+	ProxyIp4      *ebpf.Variable `ebpf:"proxy_ip4"`
+	ProxyPort     *ebpf.Variable `ebpf:"proxy_port"`
+	VerdictType   *ebpf.Variable `ebpf:"verdict_type"`
 }
 
 // interceptPrograms contains all programs after they have been loaded into the kernel.

@@ -137,6 +137,9 @@ func TestLeftAlone(t *testing.T) {
 	}
 	v6only := func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1) }
 	exempt := func(fd int) error { return h.i.objs.AgentSockets.Put(uint32(fd), uint64(0)) }
+	otherAgent := func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, int(h.i.priority))
+	}
 	_ = direct4
 	for name, tc := range map[string]struct {
 		family, typ int
@@ -160,6 +163,7 @@ func TestLeftAlone(t *testing.T) {
 		"excluded":          {unix.AF_INET, unix.SOCK_STREAM, netip.MustParseAddrPort("192.0.2.99:80"), nil, Excluded, unix.ENETUNREACH},
 		"agent's socket":    {unix.AF_INET, unix.SOCK_STREAM, server4, exempt, Agent, nil},
 		"agent's socket v6": {unix.AF_INET6, unix.SOCK_STREAM, server6, exempt, Agent, nil},
+		"another agent's":   {unix.AF_INET, unix.SOCK_STREAM, server4, otherAgent, Agent, nil},
 		"agent's listener":  {unix.AF_INET, unix.SOCK_STREAM, addrPortOf(h.ln), nil, Loopback, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 type Interception struct {
 	cgroup   string
 	ipv6     error
+	priority uint32 // SO_PRIORITY by which other agents know our sockets
 	objs     interceptObjects
 	diverts  []link.Link // connect4 and connect6
 	observes []link.Link // the rest, which diverted connections still need
@@ -71,6 +72,9 @@ func (i *Interception) IPv6() error { return i.ipv6 }
 func (i *Interception) load(cfg Config) error {
 	spec, err := loadIntercept()
 	if err != nil {
+		return err
+	}
+	if err := spec.Variables[interceptVarAgentPriority].Get(&i.priority); err != nil {
 		return err
 	}
 	if err := spec.Variables[interceptVarProxyIp4].Set(cfg.Proxy.Addr().As4()); err != nil {
@@ -138,9 +142,17 @@ func (i *Interception) Serve(listener syscall.Conn, netns uint64) error {
 // Connections that were diverted before stay what they are.
 func (i *Interception) Pause(listener syscall.Conn) error { return i.Serve(listener, 0) }
 
-// Exempt makes a socket of the agent that is not yet connected one that is
-// never diverted. It has the form of net.Dialer's Control.
-func (i *Interception) Exempt(_, _ string, c syscall.RawConn) error { return i.tag(c, 0) }
+// Exempt makes a socket of the agent that is not yet connected one that
+// neither this agent diverts nor another. It has the form of net.Dialer's
+// Control.
+func (i *Interception) Exempt(_, _ string, c syscall.RawConn) error {
+	if err := i.tag(c, 0); err != nil {
+		return err
+	}
+	return control(c, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, int(i.priority))
+	})
+}
 
 func (i *Interception) tag(c syscall.RawConn, netns uint64) error {
 	err := control(c, func(fd int) error { return i.objs.AgentSockets.Put(uint32(fd), netns) })

@@ -30,11 +30,16 @@
 volatile const __be32 proxy_ip4 = 0;
 volatile const __be16 proxy_port = 0;
 
+/* SO_PRIORITY of the sockets with which agents dial. Two agents do not know
+ * each other's sockets, and each would divert what the other dials, for ever.
+ * The low bits, by which queues choose a band, are those of no priority. */
+volatile const __u32 agent_priority = 0x0fa17000;
+
 /* What became of one connect(2). Everything but INTERCEPTED left the call as
  * it was; the order is that of the checks. */
 enum verdict {
 	VERDICT_INTERCEPTED,
-	VERDICT_AGENT,	      /* a socket of ours, or a connect to our listener */
+	VERDICT_AGENT,	      /* a socket of an agent, or a connect to our listener */
 	VERDICT_NOT_MATCHED,  /* no --upstream pattern names the destination */
 	VERDICT_EXCLUDED,     /* a !pattern names it */
 	VERDICT_UDP,	      /* connected UDP: only TCP is carried */

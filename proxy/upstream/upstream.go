@@ -1,7 +1,7 @@
 // Package upstream is the --upstream patterns: which destinations are meant.
 //
-//	*                       everything
 //	host, host:port         a name, on every port or on one
+//	*                       everything
 //	*.example.com           every name below example.com
 //	10.0.0.0/8, 10.1.2.3    addresses; [2001:db8::1]:443 with a port
 //	*:5432                  a port, wherever it is
