@@ -68,6 +68,9 @@ func (c *Config) Validate() error {
 	if !c.Proxy.Addr().Is4() {
 		return fmt.Errorf("the proxy's address %v is not IPv4", c.Proxy)
 	}
+	if c.Transparent == On && !c.Upstreams.Intercepts() {
+		return errors.New("nothing to intercept: no upstreams")
+	}
 	for _, f := range c.Faults {
 		if v, ok := f.(interface{ Validate() error }); ok {
 			if err := v.Validate(); err != nil {

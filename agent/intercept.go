@@ -31,9 +31,6 @@ func intercept(ctx context.Context, cfg *Config, ln *net.TCPListener) (*intercep
 	if cfg.Transparent == Off || cfg.Transparent == Auto && !cfg.Upstreams.Intercepts() {
 		return cut, nil
 	}
-	if !cfg.Upstreams.Intercepts() {
-		return nil, &InterceptError{errors.New("no --upstream says which connections"), "`--upstream '*'` means all of them"}
-	}
 	err := cut.attach(ctx, cfg)
 	if err == nil {
 		return cut, nil

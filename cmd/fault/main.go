@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/faultproxy/fault/agent"
 	"github.com/spf13/cobra"
 )
 
@@ -24,7 +25,7 @@ func main() {
 	// A reader of our output that went away must not end the run.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(context.Background(), environment{
-		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, agent: agent.Run,
 	}, os.Args[1:]))
 }
 
@@ -33,6 +34,7 @@ func main() {
 type environment struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
+	agent          func(context.Context, agent.Config) (agent.Report, error)
 }
 
 // run runs a command line and returns its exit code. Errors are one line on

@@ -117,7 +117,7 @@ func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags, 
 	if !f.noUI {
 		cfg.Out = stdout
 	}
-	_, err = agent.Run(ctx, cfg)
+	_, err = env.agent(ctx, cfg)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil
 	}
@@ -136,6 +136,9 @@ func (f *runFlags) config(ctx context.Context) (agent.Config, error) {
 	}
 	if f.stealth {
 		f.transparent.value = string(agent.On)
+	}
+	if f.transparent.value == string(agent.On) && !set.Intercepts() {
+		return agent.Config{}, usage("--transparent on needs --upstream, which says which connections", "`--upstream '*'` means all of them")
 	}
 	for f.seed == 0 {
 		f.seed = uint64(rand.Uint32())
