@@ -30,8 +30,8 @@ fresh: generate ## fail if what is committed is not what the sources give
 	git diff --exit-code -- bpf
 
 .PHONY: test
-test: ## run the tests that need no privilege, with the race detector
-	CGO_ENABLED=1 go test -race ./...
+test: ## run the tests of the packages, with the race detector
+	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v /e2e)
 
 .PHONY: test-root
 test-root: build ## run all tests as root; none may be skipped for want of privilege or a tool

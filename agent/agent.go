@@ -153,6 +153,21 @@ func listen(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) 
 	return ln.(*net.TCPListener), nil
 }
 
+// SettingError is a setting that this host has no use for.
+type SettingError struct {
+	// Flag is the flag's name without dashes, Value what it was.
+	Flag, Value string
+	Err         error
+	// Hint says what to do.
+	Hint string
+}
+
+// Error names the flag, the value and the cause.
+func (e *SettingError) Error() string { return fmt.Sprintf("--%s `%s`: %v", e.Flag, e.Value, e.Err) }
+
+// Unwrap gives the cause.
+func (e *SettingError) Unwrap() error { return e.Err }
+
 // ListenError is a proxy address that cannot be listened on.
 type ListenError struct {
 	Address netip.AddrPort

@@ -38,6 +38,15 @@ func intercept(ctx context.Context, cfg *Config, ln *net.TCPListener) (*intercep
 	if log := bpf.VerifierLog(err); log != "" {
 		cfg.Log.Debug("the kernel refused a program", zap.String("verifier", log))
 	}
+	var setting *SettingError
+	if errors.As(err, &setting) {
+		return nil, err
+	}
+	var cgroup *bpf.CgroupError
+	if errors.As(err, &cgroup) {
+		return nil, &SettingError{"cgroup", cgroup.Path, cgroup.Err,
+			"a cgroup is a folder such as /sys/fs/cgroup/system.slice; `systemd-cgls` shows them"}
+	}
 	var missing *bpf.MissingError
 	if !errors.As(err, &missing) {
 		return nil, &InterceptError{err, ""}

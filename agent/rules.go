@@ -44,11 +44,17 @@ func prefixes(ctx context.Context, p upstream.Pattern) ([]netip.Prefix, error) {
 	case p.Prefix.IsValid():
 		return []netip.Prefix{p.Prefix}, nil
 	case p.Domain != "":
-		return nil, &UpstreamError{p, errors.New("names that begin with `*.` can only be told by the explicit proxy (--transparent off)")}
+		return nil, &SettingError{"upstream", p.String(), errors.New("names below a domain cannot be told by their addresses"),
+			"name the hosts or addresses, or use the explicit proxy alone: `--transparent off`"}
 	}
 	addrs, err := lookup(ctx, p.Host)
 	if err != nil {
-		return nil, &UpstreamError{p, err}
+		var dns *net.DNSError
+		if errors.As(err, &dns) {
+			err = errors.New(dns.Err)
+		}
+		return nil, &SettingError{"upstream", p.String(), err,
+			fmt.Sprintf("`getent hosts %s` shows what this host answers; addresses and CIDRs need no name", p.Host)}
 	}
 	out := make([]netip.Prefix, len(addrs))
 	for i, a := range addrs {
@@ -57,24 +63,6 @@ func prefixes(ctx context.Context, p upstream.Pattern) ([]netip.Prefix, error) {
 	}
 	return out, nil
 }
-
-// UpstreamError is an --upstream pattern that cannot be intercepted.
-type UpstreamError struct {
-	Pattern upstream.Pattern
-	Err     error
-}
-
-// Error names the pattern and the cause.
-func (e *UpstreamError) Error() string {
-	var dns *net.DNSError
-	if errors.As(e.Err, &dns) {
-		return fmt.Sprintf("--upstream `%v`: %s", e.Pattern, dns.Err)
-	}
-	return fmt.Sprintf("--upstream `%v`: %v", e.Pattern, e.Err)
-}
-
-// Unwrap gives the cause.
-func (e *UpstreamError) Unwrap() error { return e.Err }
 
 // lookup asks for a name, again for 2 s while the resolver is out of sorts.
 func lookup(ctx context.Context, host string) ([]netip.Addr, error) {

@@ -125,6 +125,18 @@ func (e *MissingError) Unwrap() []error {
 	return []error{ErrMissing, e.Err}
 }
 
+// CgroupError is a [Config.Cgroup] that is not one.
+type CgroupError struct {
+	Path string
+	Err  error
+}
+
+// Error names the path and the cause.
+func (e *CgroupError) Error() string { return fmt.Sprintf("cgroup %s: %v", e.Path, e.Err) }
+
+// Unwrap gives the cause.
+func (e *CgroupError) Unwrap() error { return e.Err }
+
 func joinWords(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")

@@ -3,7 +3,6 @@ package bpf
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -37,23 +36,26 @@ func openCgroup(path string) (*os.File, string, error) {
 			return below, filepath.Join(mount, path), nil
 		}
 	}
-	return f, path, err
+	if err != nil {
+		return nil, "", &CgroupError{path, err}
+	}
+	return f, path, nil
 }
 
 // openCgroup2 opens a folder and insists that it is a cgroup of version 2.
 func openCgroup2(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECTORY, 0)
 	if err != nil {
-		return nil, fmt.Errorf("open cgroup: %w", err)
+		return nil, errors.Unwrap(err) // the caller names the path
 	}
 	var fs unix.Statfs_t
 	if err := unix.Fstatfs(int(f.Fd()), &fs); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("open cgroup %s: %w", path, err)
+		return nil, err
 	}
 	if fs.Type != unix.CGROUP2_SUPER_MAGIC {
 		f.Close()
-		return nil, fmt.Errorf("open cgroup %s: not on a cgroup2 file system", path)
+		return nil, errors.New("not a folder of a cgroup2 file system")
 	}
 	return f, nil
 }

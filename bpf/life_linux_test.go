@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 
@@ -435,4 +436,29 @@ func BenchmarkConnect(b *testing.B) {
 	}
 	defer i.Close()
 	b.Run("not matched", connect)
+}
+
+// TestVerifierLog is what is told of a program that the kernel refuses.
+func TestVerifierLog(t *testing.T) {
+	needsRoot(t)
+	_, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.CGroupSockAddr, AttachType: ebpf.AttachCGroupInet4Connect, License: "GPL",
+		Instructions: asm.Instructions{
+			asm.LoadMem(asm.R0, asm.R1, 4096, asm.DWord), // outside the context
+			asm.Return(),
+		},
+	})
+	err = refused("load programs", err)
+	if errors.Is(err, ErrMissing) {
+		t.Errorf("%v: a program that is wrong is not something that the host lacks", err)
+	}
+	if text := err.Error(); strings.Contains(text, "\n") || !strings.Contains(text, "invalid bpf_context access") {
+		t.Errorf("%q, want one line that says what is wrong", text)
+	}
+	if log := VerifierLog(err); strings.Count(log, "\n") < 2 {
+		t.Errorf("the log is %q", log)
+	}
+	if log := VerifierLog(unix.EPERM); log != "" {
+		t.Errorf("the log of another error is %q", log)
+	}
 }

@@ -194,7 +194,7 @@ func parseProxyAddress(ctx context.Context, text string) (netip.AddrPort, error)
 func explainRun(err error) (message, hint string) {
 	var listen *agent.ListenError
 	var intercept *agent.InterceptError
-	var upstream *agent.UpstreamError
+	var setting *agent.SettingError
 	switch {
 	case errors.As(err, &listen):
 		if errors.Is(err, syscall.EADDRINUSE) {
@@ -202,8 +202,8 @@ func explainRun(err error) (message, hint string) {
 			hint = fmt.Sprintf("take another with `--proxy-address %v` (port 0 takes a free one)", next)
 		}
 		return listen.Error(), hint
-	case errors.As(err, &upstream):
-		return upstream.Error(), "addresses and CIDRs need no name"
+	case errors.As(err, &setting):
+		return setting.Error(), setting.Hint
 	case errors.As(err, &intercept):
 		return intercept.Error(), intercept.Hint
 	}
