@@ -101,12 +101,12 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	began := time.Now()
 	ln, err := listen(ctx, cfg.Proxy)
 	if err != nil {
-		return Report{}, err
+		return notStarted(ctx, err)
 	}
 	defer ln.Close()
 	cut, err := intercept(ctx, &cfg, ln)
 	if err != nil {
-		return Report{}, err
+		return notStarted(ctx, err)
 	}
 	defer cut.close()
 	r := newReporter(&cfg, cut)
@@ -132,6 +132,15 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	r.started(ln.Addr().(*net.TCPAddr).AddrPort(), time.Since(began))
 	reason := await(ctx, cfg.Duration, cut)
 	return end(&cfg, server, ln, accepting, cut, r, reason)
+}
+
+// notStarted is the end of a run that did not come to be. If it was told to
+// end meanwhile, whatever that broke is no error.
+func notStarted(ctx context.Context, err error) (Report, error) {
+	if ctx.Err() != nil {
+		return Report{Reason: BySignal}, nil
+	}
+	return Report{}, err
 }
 
 // expired is a context that has ended.

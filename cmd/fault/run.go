@@ -118,9 +118,6 @@ func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags, 
 		cfg.Out = stdout
 	}
 	_, err = env.agent(ctx, cfg)
-	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
-	}
 	return err
 }
 
