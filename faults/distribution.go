@@ -53,7 +53,7 @@ type Uniform struct{ Min, Max time.Duration }
 
 // Sample draws a delay.
 func (d Uniform) Sample(rng *rand.Rand) time.Duration {
-	return d.Min + time.Duration(rng.Int64N(int64(d.Max-d.Min)+1))
+	return min(longest, d.Min+time.Duration(rng.Int64N(int64(d.Max-d.Min)+1)))
 }
 
 // String gives "uniform, 10 to 50 ms".
@@ -120,8 +120,8 @@ func (d ParetoNormal) Validate() error {
 	return d.Normal.Validate()
 }
 
-// longest bounds a draw, so that adding it to a time of the run cannot
-// overflow. The tail of a Pareto distribution has no end.
+// longest bounds a draw. The tail of a Pareto distribution has no end, but what
+// counts nanoseconds has.
 const longest = 100 * 365 * 24 * time.Hour
 
 func nanoseconds(x float64) time.Duration {

@@ -16,6 +16,7 @@ var units = []struct {
 	length            time.Duration
 }{
 	{"n", "nanoseconds", time.Nanosecond},
+	{"ns", "ns", time.Nanosecond},
 	{"nsec", "nsecs", time.Nanosecond},
 	{"u", "us", time.Microsecond},
 	{"usec", "usecs", time.Microsecond},
@@ -29,6 +30,7 @@ var units = []struct {
 	{"sec", "secs", time.Second},
 	{"m", "m", time.Minute},
 	{"min", "minutes", time.Minute},
+	{"mins", "mins", time.Minute},
 	{"h", "hours", time.Hour},
 	{"hr", "hrs", time.Hour},
 	{"d", "days", 24 * time.Hour},
@@ -48,25 +50,24 @@ const year = 31556952 * time.Second
 // m is minutes and M months. A duration is not negative.
 func ParseDuration(text string) (time.Duration, error) {
 	rest := strings.TrimSpace(text)
-	if seconds, err := strconv.ParseFloat(rest, 64); err == nil {
-		return total(text, seconds*float64(time.Second))
+	if rest == "" {
+		return 0, fmt.Errorf("a duration is empty; write for instance 90, 30s, 5m or 1h30m")
 	}
 	var sum float64
-	for rest != "" {
+	for first := true; rest != ""; first = false {
 		number, unit, after := nextTerm(rest)
 		n, err := strconv.ParseFloat(number, 64)
 		if err != nil {
 			return 0, fmt.Errorf("`%s` is not a duration such as 90, 30s, 5m or 1h30m", text)
 		}
-		length, err := unitLength(unit)
-		if err != nil {
-			return 0, fmt.Errorf("`%s`: %w", text, err)
+		length := time.Second
+		if bare := first && unit == "" && after == ""; !bare {
+			if length, err = unitLength(unit); err != nil {
+				return 0, fmt.Errorf("`%s`: %w", text, err)
+			}
 		}
 		sum += n * float64(length)
 		rest = strings.TrimLeft(after, " \t,;")
-	}
-	if text == "" {
-		return 0, fmt.Errorf("a duration is empty; write for instance 90, 30s, 5m or 1h30m")
 	}
 	return total(text, sum)
 }

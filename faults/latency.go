@@ -61,7 +61,7 @@ func (s *firstPiece) Shape(at time.Duration, _ int) (time.Duration, error) {
 		return at, nil
 	}
 	s.passed = true
-	return at + s.delay, nil
+	return later(at, s.delay), nil
 }
 
 func (s *firstPiece) Spent() bool { return s.passed }
@@ -72,7 +72,10 @@ type everyPiece struct {
 }
 
 func (s *everyPiece) Shape(at time.Duration, _ int) (time.Duration, error) {
-	return at + s.delay.Sample(s.rng), nil
+	return later(at, s.delay.Sample(s.rng)), nil
 }
 
 func (s *everyPiece) Spent() bool { return false }
+
+// later is at + d, or [Never] if no clock of ours gets there.
+func later(at, d time.Duration) time.Duration { return at + min(d, Never-at) }

@@ -82,7 +82,7 @@ func Expected(d Distribution) (time.Duration, bool) {
 // microsecond.
 func Quantile(d Distribution, p float64) time.Duration {
 	low, high := time.Duration(0), longest
-	for high-low > time.Microsecond {
+	for high-low > 1 {
 		middle := low + (high-low)/2
 		if d.CDF(middle) < p {
 			low = middle

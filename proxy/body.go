@@ -1,47 +1,46 @@
 package proxy
 
 import (
-	"errors"
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
-
 )
 
 // shapedTransport sends the requests of the forward proxy through the faults:
 // the head and the body of a request are the pieces to the server, those of
 // the response the pieces to the client.
-type shapedTransport struct{ next http.RoundTripper }
+type shapedTransport struct{}
 
 // RoundTrip is that of http.RoundTripper.
-func (t *shapedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	fw := r.Context().Value(forwardedKey{}).(*forwarded)
-	if err := fw.up.head(headSize(r.Header)+len(r.URL.RequestURI()), nil); err != nil {
+func (shapedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	fw := forwardedBy(r)
+	if r.Body != nil && r.Body != http.NoBody {
+		fw.up.from(r.Body)
+		r.Body = &fw.up
+	}
+	if err := fw.up.head(headSize(r.Header)+len(r.URL.RequestURI()), false); err != nil {
 		return nil, err
 	}
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
+		fw.conn = info.Conn
 		fw.flow.Upstream = addrPort(info.Conn.RemoteAddr())
 	}}
-	r = r.WithContext(httptrace.WithClientTrace(r.Context(), trace))
-	if r.Body != nil && r.Body != http.NoBody {
-		fw.up.src = r.Body
-		r.Body = &fw.up
-	}
-	resp, err := t.next.RoundTrip(r)
+	resp, err := fw.upstreams.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 	if err != nil {
 		return nil, err
 	}
-	if err := fw.down.head(headSize(resp.Header), resp.Body); err != nil {
+	hasBody := resp.StatusCode != http.StatusSwitchingProtocols
+	if hasBody {
+		fw.down.from(resp.Body)
+		fw.down.closer = resp.Body
+		resp.Body = &fw.down
+	}
+	if err := fw.down.head(headSize(resp.Header), hasBody); err != nil {
 		resp.Body.Close()
 		return nil, err
-	}
-	fw.down.closer = resp.Body
-	if conn, ok := resp.Body.(io.ReadWriteCloser); ok { // 101 Switching Protocols
-		resp.Body = upgrade(fw, conn)
-	} else {
-		resp.Body = &fw.down
 	}
 	return resp, nil
 }
@@ -68,13 +67,37 @@ type body struct {
 	end     error
 
 	bytes atomic.Int64
-	mu    sync.Mutex // guards shaping.sum
+	over  atomic.Bool // its end was read
+	mu    sync.Mutex  // guards shaping.sum and broke
+	broke error
 }
 
-// head is the first piece; it returns when that may go on. Bytes that come
-// behind it, from src, are taken in meanwhile.
-func (b *body) head(size int, src io.Reader) error {
-	b.src = src
+// from sets what the body is read from.
+func (b *body) from(r io.Reader) { b.src = source{r, b} }
+
+// source notes how the reading of a body ended.
+type source struct {
+	io.Reader
+	body *body
+}
+
+func (s source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	switch err {
+	case nil:
+	case io.EOF:
+		s.body.over.Store(true)
+	default:
+		s.body.mu.Lock()
+		s.body.broke = err
+		s.body.mu.Unlock()
+	}
+	return n, err
+}
+
+// head is the first piece; it returns when that may go on. If the body is
+// ahead, what comes of it is taken in meanwhile.
+func (b *body) head(size int, ahead bool) error {
 	if b.chain.Spent() {
 		b.end = errSpent
 		return nil
@@ -82,11 +105,11 @@ func (b *body) head(size int, src io.Reader) error {
 	b.queue = newLine(b.clock, b.stop)
 	p := b.shape(nil, size, nil)
 	b.queue.put(p)
-	if src != nil && p.end == nil {
+	if ahead && p.end == nil {
 		b.fillOnce()
 	}
 	if _, ok := b.queue.take(); !ok {
-		return errStopped
+		return context.Canceled
 	}
 	b.tell(p)
 	b.end = p.end
@@ -116,6 +139,13 @@ func (b *body) told() (int64, Injection) {
 	return b.bytes.Load(), b.sum
 }
 
+// err is why reading broke off, nil if it did not.
+func (b *body) err() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.broke
+}
+
 // Read gives bytes when their time has come.
 func (b *body) Read(dst []byte) (int, error) {
 	for len(b.rest) == 0 {
@@ -130,7 +160,7 @@ func (b *body) Read(dst []byte) (int, error) {
 		b.fillOnce()
 		p, ok := b.queue.take()
 		if !ok {
-			return 0, errStopped
+			return 0, context.Canceled
 		}
 		b.tell(p)
 		b.rest, b.end = p.data, p.end
@@ -149,39 +179,3 @@ func (b *body) Close() error {
 	}
 	return b.closer.Close()
 }
-
-// upgradedBody is the connection behind a 101 response: the response's link
-// for reading, and for writing one of its own that goes on with the request's
-// chain.
-type upgradedBody struct {
-	*body
-	toServer *io.PipeWriter
-}
-
-func upgrade(fw *forwarded, conn io.ReadWriteCloser) *upgradedBody {
-	r, w := io.Pipe()
-	l := &link{shaping: fw.up.shaping, dst: conn}
-	l.src, l.sum = r, Injection{}
-	go func() {
-		err := l.run()
-		if half, ok := conn.(interface{ CloseWrite() error }); ok && err == nil {
-			err = half.CloseWrite()
-		}
-		r.CloseWithError(errors.Join(err, io.ErrClosedPipe))
-		fw.up.bytes.Add(l.bytes)
-	}()
-	return &upgradedBody{&fw.down, w}
-}
-
-// Write sends to the server.
-func (u *upgradedBody) Write(p []byte) (int, error) { return u.toServer.Write(p) }
-
-// CloseWrite passes on the client's end of stream.
-func (u *upgradedBody) CloseWrite() error { return u.toServer.Close() }
-
-// Close ends both directions.
-func (u *upgradedBody) Close() error {
-	u.toServer.Close()
-	return u.body.Close()
-}
-

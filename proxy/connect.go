@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"fmt"
 	"net"
 	"net/http"
@@ -11,44 +10,39 @@ import (
 
 // connect answers CONNECT: first it connects, then it says so.
 func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
-	host, port, err := splitHostPort(r.Host, "")
+	host, port, err := splitHostPort(r.RequestURI, "")
 	if err != nil {
-		http.Error(w, fmt.Sprintf("fault: CONNECT wants host:port, not %q", r.Host), http.StatusBadRequest)
+		http.Error(w, fmt.Sprintf("fault: CONNECT wants host:port, not %q", r.RequestURI), http.StatusBadRequest)
 		return
 	}
-	f := s.open(&Flow{Entry: EntryConnect, Client: clientOf(r), Host: net.JoinHostPort(host, strconv.Itoa(int(port)))})
+	f := s.open(&Flow{Entry: EntryConnect, Client: addrPort(clientOf(r).RemoteAddr()), Host: hostPort(host, port)})
 	defer s.end(f)
 	// The request's context ends when the client goes away.
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	defer context.AfterFunc(s.ctx, cancel)()
-	upstream, err := s.dial(ctx, f.Host, netip.Addr{})
+	upstream, err := s.dial(r.Context(), f.Host, netip.Addr{})
 	if err != nil {
 		f.Err = err
-		refuse(w, f.Host, err)
+		s.refuse(w, r, f.Host, err)
 		return
 	}
 	f.Upstream = addrPort(upstream.RemoteAddr())
 	f.Matched = s.matches(host, port, func() []netip.Addr { return []netip.Addr{f.Upstream.Addr()} })
-	c, buffered, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		upstream.Close()
-		f.Err = err
-		return
+	client, early, err := hijack(w)
+	if err == nil {
+		_, err = client.Write([]byte("HTTP/1.1 200 Connection established\r\n\r\n"))
 	}
-	client := c.(*net.TCPConn)
-	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	if _, err := client.Write([]byte("HTTP/1.1 200 Connection established\r\n\r\n")); err != nil {
-		reset(client)
-		reset(upstream)
+	if err != nil {
 		f.Err = err
-		return
+		reset(upstream)
+		clientOf(r).abort()
 	}
 	f.Err = s.carry(f, client, upstream, early)
 }
 
 // refuse answers for an upstream that could not be reached.
-func refuse(w http.ResponseWriter, host string, err error) {
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, host string, err error) {
+	if s.ctx.Err() != nil {
+		clientOf(r).abort()
+	}
 	status := http.StatusBadGateway
 	switch Failure(err) {
 	case "timeout":
@@ -57,11 +51,6 @@ func refuse(w http.ResponseWriter, host string, err error) {
 		status = http.StatusMisdirectedRequest
 	}
 	http.Error(w, fmt.Sprintf("fault: cannot reach %s: %v", host, err), status)
-}
-
-func clientOf(r *http.Request) netip.AddrPort {
-	ap, _ := netip.ParseAddrPort(r.RemoteAddr)
-	return ap
 }
 
 // splitHostPort parses host:port; the port may be left out if there is a
@@ -74,11 +63,18 @@ func splitHostPort(hostport, defaultPort string) (string, uint16, error) {
 	if err != nil {
 		return "", 0, err
 	}
+	if port == "" {
+		port = defaultPort
+	}
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil || host == "" || n == 0 {
 		return "", 0, fmt.Errorf("not host:port: %q", hostport)
 	}
 	return host, uint16(n), nil
+}
+
+func hostPort(host string, port uint16) string {
+	return net.JoinHostPort(host, strconv.Itoa(int(port)))
 }
 
 func trimBrackets(host string) string {

@@ -63,13 +63,15 @@ func (s *Server) isSelf(address string) bool {
 		return false
 	}
 	addr, own := to.Addr().Unmap(), s.listen.Addr().Unmap()
-	if addr.IsUnspecified() {
+	if addr == netip.IPv4Unspecified() { // which connects to this host
 		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
-	if !own.IsUnspecified() {
+	switch {
+	case !own.IsUnspecified():
 		return addr == own
-	}
-	if addr.IsLoopback() {
+	case own.Is4() && addr.Is6():
+		return false
+	case addr.IsLoopback(), addr.IsUnspecified():
 		return true
 	}
 	locals, err := net.InterfaceAddrs()

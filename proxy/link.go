@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"io"
+	"net"
 	"time"
 
 	"github.com/faultproxy/fault/faults"
@@ -136,10 +137,20 @@ func (l *link) run() error {
 	}
 }
 
-// copy carries the rest as it is; between bare TCP connections the kernel
-// moves the bytes.
+// copy carries the rest as it is.
 func (l *link) copy() error {
-	n, err := io.Copy(l.dst, l.src)
+	n, err := copyStream(l.dst, l.src)
 	l.bytes += n
 	return err
+}
+
+// copyStream copies src to dst until its end; between bare TCP connections the
+// kernel moves the bytes.
+func copyStream(dst io.Writer, src io.Reader) (int64, error) {
+	to, ok := dst.(*net.TCPConn)
+	from, bare := src.(*net.TCPConn)
+	if ok && bare {
+		return move(to, from)
+	}
+	return io.Copy(dst, src)
 }

@@ -51,12 +51,12 @@ type Server struct {
 	clients *handover
 	http    *http.Server
 	flows   atomic.Uint64
-	ctx     context.Context // ends when flows are to be cut off
+	ctx     context.Context // ends when flows are cut off
 	cancel  context.CancelFunc
 
 	mu      sync.Mutex
 	tunnels map[*tunnel]struct{}
-	closed  bool
+	closed  bool          // flows are cut off: none may begin
 	working int           // connections and requests at work
 	idle    chan struct{} // if not nil, closed when working gets 0
 }
@@ -75,7 +75,10 @@ func (s *Server) Serve(ln *net.TCPListener) error {
 		c, err := ln.AcceptTCP()
 		switch {
 		case err == nil:
-			s.begin()
+			if !s.begin() {
+				reset(c)
+				continue
+			}
 			go func() {
 				defer s.done()
 				s.handle(c)
@@ -98,7 +101,7 @@ func (s *Server) handle(c *net.TCPConn) {
 		_ = prepareSocket(raw, false)
 	}
 	if s.Origin == nil {
-		s.clients.give(c)
+		s.clients.give(s.newClient(c))
 		return
 	}
 	origin, diverted, err := s.Origin(c)
@@ -109,7 +112,7 @@ func (s *Server) handle(c *net.TCPConn) {
 	case diverted:
 		s.intercepted(c, origin)
 	default:
-		s.clients.give(c)
+		s.clients.give(s.newClient(c))
 	}
 }
 
@@ -147,9 +150,6 @@ func (s *Server) dialFor(client *net.TCPConn, address string, source netip.Addr)
 	_ = client.SetReadDeadline(time.Unix(1, 0))
 	watch.Wait()
 	_ = client.SetReadDeadline(time.Time{})
-	if err != nil && s.ctx.Err() != nil {
-		return nil, ErrEnded
-	}
 	return upstream, err
 }
 
@@ -165,15 +165,23 @@ func (s *Server) open(f *Flow) *Flow {
 }
 
 func (s *Server) end(f *Flow) {
+	if f.Err != nil && s.ctx.Err() != nil {
+		f.Err = ErrEnded // whatever it looked like from where it broke
+	}
 	f.Lasted = s.Clock.Now() - f.Started
 	s.Observer.FlowEnded(f)
 }
 
-// begin and done bracket the work on a connection or a request.
-func (s *Server) begin() {
+// begin and done bracket the work on a connection or a request. Once flows are
+// cut off none may begin.
+func (s *Server) begin() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
 	s.working++
+	return true
 }
 
 func (s *Server) done() {
@@ -190,11 +198,13 @@ func (s *Server) done() {
 func (s *Server) whenIdle() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	idle := make(chan struct{})
+	if s.idle == nil {
+		s.idle = make(chan struct{})
+	}
+	idle := s.idle
 	if s.working == 0 {
-		close(idle)
-	} else {
-		s.idle = idle
+		close(s.idle)
+		s.idle = nil
 	}
 	return idle
 }
@@ -216,23 +226,31 @@ func (s *Server) unregister(t *tunnel) {
 }
 
 // Drain waits for the flows to end, until ctx does; then it cuts off those
-// that are left. Idle connections of HTTP clients are closed at once. The
-// listener must be closed.
+// that are left. Connections of HTTP clients are closed as soon as they are
+// idle. The listener must be closed.
 func (s *Server) Drain(ctx context.Context) {
 	s.clients.Close()
-	_ = s.http.Shutdown(ctx)
-	idle := s.whenIdle()
+	// Shutdown would wait for connections; what counts is flows. Those that
+	// are open end with the request that they are at.
+	_ = s.http.Shutdown(expired)
 	select {
-	case <-idle:
+	case <-s.whenIdle():
 	case <-ctx.Done():
 	}
 	s.cutOff()
-	<-idle
+	<-s.whenIdle()
+	_ = s.http.Close()
 }
+
+// expired is a context that has ended.
+var expired = func() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}()
 
 // cutOff ends every flow with a reset.
 func (s *Server) cutOff() {
-	s.cancel()
 	s.mu.Lock()
 	s.closed = true
 	left := make([]*tunnel, 0, len(s.tunnels))
@@ -240,10 +258,10 @@ func (s *Server) cutOff() {
 		left = append(left, t)
 	}
 	s.mu.Unlock()
+	s.cancel()
 	for _, t := range left {
 		t.finish(ErrEnded)
 	}
-	_ = s.http.Close()
 }
 
 func addrPort(a net.Addr) netip.AddrPort {
@@ -268,7 +286,7 @@ func newHandover(addr net.Addr) *handover {
 	return &handover{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-func (h *handover) give(c *net.TCPConn) {
+func (h *handover) give(c *client) {
 	select {
 	case h.conns <- c:
 	case <-h.closed:

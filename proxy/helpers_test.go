@@ -1,0 +1,328 @@
+package proxy
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/faultproxy/fault/faults"
+)
+
+// patience bounds every wait for something that has to happen.
+const patience = 20 * time.Second
+
+// recorder is an observer that keeps what it is told.
+type recorder struct {
+	mu     sync.Mutex
+	opened map[uint64]int
+	closed map[uint64]int
+	delays [2][]faults.Delay
+
+	begun, ended chan Flow
+}
+
+func newRecorder() *recorder {
+	return &recorder{
+		opened: make(map[uint64]int), closed: make(map[uint64]int),
+		begun: make(chan Flow, 1<<12), ended: make(chan Flow, 1<<12),
+	}
+}
+
+func (r *recorder) FlowOpened(f *Flow) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.opened[f.ID]++
+	r.begun <- *f
+}
+
+func (r *recorder) FlowEnded(f *Flow) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.closed[f.ID]++
+	r.ended <- *f
+}
+
+func (r *recorder) Injected(link faults.Link, d faults.Delay, _ time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.delays[link] = append(r.delays[link], d)
+}
+
+func (r *recorder) injected(link faults.Link) []faults.Delay {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]faults.Delay(nil), r.delays[link]...)
+}
+
+// complete checks that each flow was told of twice: at its beginning and at
+// its end.
+func (r *recorder) complete(t *testing.T) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, n := range r.opened {
+		if n != 1 || r.closed[id] != 1 {
+			t.Errorf("flow %d was opened %d times and ended %d times", id, n, r.closed[id])
+		}
+	}
+	if len(r.closed) != len(r.opened) {
+		t.Errorf("%d flows opened, %d ended", len(r.opened), len(r.closed))
+	}
+}
+
+// next waits for something.
+func next[T any](t *testing.T, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
+
+// running is a proxy at work.
+type running struct {
+	*Server
+	*recorder
+	addr string
+	stop func() // closes the listener
+}
+
+// run starts a proxy on a free port of 127.0.0.1. At the end of the test it is
+// drained, and then every flow must have ended.
+func run(t *testing.T, s *Server) *running { return runAt(t, s, "127.0.0.1:0") }
+
+func runAt(t *testing.T, s *Server, addr string) *running {
+	t.Helper()
+	lc := net.ListenConfig{KeepAlive: -1}
+	ln, err := lc.Listen(t.Context(), "tcp4", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &running{Server: s, recorder: newRecorder(), addr: ln.Addr().String()}
+	s.Observer, s.Clock, s.Log = r.recorder, NewClock(), zap.NewNop()
+	if s.Plan == nil {
+		s.Plan = &faults.Plan{}
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln.(*net.TCPListener)) }()
+	r.stop = sync.OnceFunc(func() {
+		ln.Close()
+		if err := next(t, served); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(func() {
+		r.stop()
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		s.Drain(ctx)
+		if ctx.Err() != nil {
+			t.Error("some flow did not end")
+		}
+		r.complete(t)
+	})
+	return r
+}
+
+// noLeaks checks that goroutines and descriptors are what they were when the
+// test began. It is called first, so that it checks last.
+func noLeaks(t *testing.T) {
+	t.Helper()
+	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
+	t.Cleanup(func() {
+		settled := func() bool {
+			return runtime.NumGoroutine() <= goroutines && openDescriptors(t) <= descriptors
+		}
+		if !within(settled) {
+			stacks := make([]byte, 1<<20)
+			t.Errorf("%d goroutines and %d descriptors, of %d and %d:\n%s", runtime.NumGoroutine(), openDescriptors(t),
+				goroutines, descriptors, stacks[:runtime.Stack(stacks, true)])
+		}
+	})
+}
+
+// within asks until the answer is yes, or patience ends.
+func within(yes func() bool) bool {
+	end := time.After(patience)
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for !yes() {
+		select {
+		case <-tick.C:
+		case <-end:
+			return false
+		}
+	}
+	return true
+}
+
+func listen(t *testing.T) *net.TCPListener {
+	t.Helper()
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ln.Close() })
+	return ln.(*net.TCPListener)
+}
+
+func accept(t *testing.T, ln *net.TCPListener) *net.TCPConn {
+	t.Helper()
+	_ = ln.SetDeadline(time.Now().Add(patience))
+	c, err := ln.AcceptTCP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bounded(t, c)
+}
+
+func dial(t *testing.T, addr string) *net.TCPConn {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bounded(t, c.(*net.TCPConn))
+}
+
+// bounded closes a connection at the end of the test, and before that lets no
+// operation on it wait for ever.
+func bounded(t *testing.T, c *net.TCPConn) *net.TCPConn {
+	_ = c.SetDeadline(time.Now().Add(patience))
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// divertedTo is the origin of connections that were all going to one place.
+func divertedTo(ln net.Listener) Origin {
+	to := ln.Addr().(*net.TCPAddr).AddrPort()
+	return func(net.Conn) (Intercepted, bool, error) { return Intercepted{Destination: to}, true, nil }
+}
+
+// tunnelled asks a proxy for a tunnel.
+func tunnelled(t *testing.T, proxy, target string) *net.TCPConn {
+	t.Helper()
+	c := dial(t, proxy)
+	send(t, c, fmt.Sprintf("CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, target))
+	if head := readHead(t, c); !strings.HasPrefix(head, "HTTP/1.1 200 ") {
+		t.Fatalf("CONNECT %s: %q", target, head)
+	}
+	return c
+}
+
+// readHead reads the head of a message, and not a byte more.
+func readHead(t *testing.T, r io.Reader) string {
+	t.Helper()
+	var head strings.Builder
+	for !strings.HasSuffix(head.String(), "\r\n\r\n") {
+		if _, err := io.CopyN(&head, r, 1); err != nil {
+			t.Fatalf("after %q: %v", &head, err)
+		}
+	}
+	return head.String()
+}
+
+func send(t *testing.T, w io.Writer, text string) {
+	t.Helper()
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// expect reads exactly some text.
+func expect(t *testing.T, r io.Reader, want string) {
+	t.Helper()
+	got := make([]byte, len(want))
+	if n, err := io.ReadFull(r, got); err != nil || string(got) != want {
+		t.Fatalf("read %q, %v, want %q", got[:n], err, want)
+	}
+}
+
+// expectEnd reads some text and then the end of the stream.
+func expectEnd(t *testing.T, r io.Reader, want string) {
+	t.Helper()
+	if got, err := io.ReadAll(r); err != nil || string(got) != want {
+		t.Fatalf("read %q, %v, want %q and the end", got, err, want)
+	}
+}
+
+func closeWrite(t *testing.T, c *net.TCPConn) {
+	t.Helper()
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+var bothLinks = faults.LinksOf(faults.Server, faults.Both)
+
+// delayed is a plan with one latency.
+func delayed(d faults.Distribution, perReadWrite bool, seed uint64) *faults.Plan {
+	return &faults.Plan{Seed: seed, Faults: []faults.Fault{
+		faults.Latency{Delay: d, On: bothLinks, PerReadWrite: perReadWrite},
+	}}
+}
+
+func constant(d time.Duration) faults.Distribution { return faults.Normal{Mean: d} }
+
+// short are delays that cost a test little and still shuffle what happens
+// when.
+var short = faults.Uniform{Min: 0, Max: 3 * time.Millisecond}
+
+// flow is a connection as its two ends have it.
+type flow struct {
+	client, server *net.TCPConn
+	proxy          *running // nil if there is none between
+}
+
+// ways are how a client can reach a server. All must look alike to both; the
+// first one has no proxy in it, and says what that is.
+var ways = []struct {
+	name string
+	open func(t *testing.T) flow
+}{
+	{"direct", func(t *testing.T) flow {
+		ln := listen(t)
+		c := dial(t, ln.Addr().String())
+		return flow{c, accept(t, ln), nil}
+	}},
+	{"intercepted", func(t *testing.T) flow { return intercept(t, nil) }},
+	{"CONNECT", func(t *testing.T) flow {
+		ln, p := listen(t), run(t, &Server{})
+		c := tunnelled(t, p.addr, ln.Addr().String())
+		return flow{c, accept(t, ln), p}
+	}},
+	{"latency once", func(t *testing.T) flow { return intercept(t, delayed(short, false, 1)) }},
+	{"latency per piece", func(t *testing.T) flow { return intercept(t, delayed(short, true, 1)) }},
+}
+
+func intercept(t *testing.T, plan *faults.Plan) flow {
+	t.Helper()
+	ln := listen(t)
+	p := run(t, &Server{Origin: divertedTo(ln), Plan: plan})
+	c := dial(t, p.addr)
+	return flow{c, accept(t, ln), p}
+}
+
+// inEachWay runs a test in each of the ways.
+func inEachWay(t *testing.T, test func(t *testing.T, f flow)) {
+	for _, way := range ways {
+		t.Run(way.name, func(t *testing.T) {
+			noLeaks(t)
+			test(t, way.open(t))
+		})
+	}
+}
+
+func loopback(ln net.Listener) netip.AddrPort { return ln.Addr().(*net.TCPAddr).AddrPort() }

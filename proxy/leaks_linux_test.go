@@ -1,0 +1,16 @@
+package proxy
+
+import (
+	"os"
+	"testing"
+)
+
+// openDescriptors counts those of the process, but for spare pipes.
+func openDescriptors(t *testing.T) int {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(fds) - 2*len(pipes)
+}

@@ -1,0 +1,139 @@
+package proxy
+
+import (
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/faultproxy/fault/faults"
+)
+
+func TestLineHoldsPiecesUntilTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(NewClock(), make(chan struct{}))
+		for i, leave := range []time.Duration{time.Second, time.Second, 3 * time.Second} {
+			l.put(piece{at: time.Duration(i), leave: leave})
+		}
+		l.put(piece{at: 3, leave: 3 * time.Second, end: io.EOF})
+		for i, want := range []time.Duration{time.Second, time.Second, 3 * time.Second, 3 * time.Second} {
+			p, ok := l.take()
+			if !ok || p.at != time.Duration(i) || l.clock.Now() != want {
+				t.Errorf("take %d: %v, piece %d at %v, want %v", i, ok, p.at, l.clock.Now(), want)
+			}
+		}
+	})
+}
+
+func TestLineWaitsForPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(NewClock(), make(chan struct{}))
+		go func() {
+			time.Sleep(time.Minute)
+			l.put(piece{leave: time.Second}) // which is past
+		}()
+		if _, ok := l.take(); !ok || l.clock.Now() != time.Minute {
+			t.Errorf("%v at %v", ok, l.clock.Now())
+		}
+	})
+}
+
+// fillUp puts pieces until one has to wait, and returns how many went in; the
+// channel is closed when the last is in, too.
+func fillUp(l *line, data []byte) (int, <-chan struct{}) {
+	in := make(chan struct{}, 1<<20)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 1 << 20 {
+			if !l.put(piece{data: data, leave: time.Hour}) {
+				return
+			}
+			in <- struct{}{}
+		}
+	}()
+	synctest.Wait()
+	return len(in), done
+}
+
+func TestLineIsBounded(t *testing.T) {
+	for _, size := range []int{0, 1, 1000, readSize} {
+		synctest.Test(t, func(t *testing.T) {
+			stop := make(chan struct{})
+			l := newLine(NewClock(), stop)
+			n, _ := fillUp(l, make([]byte, size))
+			cost := size + pieceOverhead
+			if want := lineCapacity / cost; n != want || l.bytes > lineCapacity {
+				t.Errorf("%d pieces of %d bytes, at a cost of %d, want %d", n, size, l.bytes, want)
+			}
+			close(stop)
+		})
+	}
+}
+
+func TestLineGoesOnWhenThereIsRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stop := make(chan struct{})
+		l := newLine(NewClock(), stop)
+		n, done := fillUp(l, make([]byte, readSize))
+		for i := range 3 * n {
+			if _, ok := l.take(); !ok {
+				t.Fatalf("take %d: over", i)
+			}
+			synctest.Wait()
+			if l.bytes > lineCapacity || l.bytes < lineCapacity-2*readSize {
+				t.Fatalf("after take %d the line holds %d bytes", i, l.bytes)
+			}
+		}
+		close(stop)
+		<-done
+	})
+}
+
+// A piece that alone exceeds the capacity must pass, or nothing ever would.
+func TestLineTakesOneLargePiece(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLine(NewClock(), make(chan struct{}))
+		if !l.put(piece{data: make([]byte, lineCapacity+1)}) {
+			t.Error("over")
+		}
+		if p, ok := l.take(); !ok || len(p.data) != lineCapacity+1 {
+			t.Error("it did not come out")
+		}
+	})
+}
+
+func TestStopEndsWaiting(t *testing.T) {
+	for name, leave := range map[string]time.Duration{"for its time": time.Hour, "for ever": faults.Never} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				stop := make(chan struct{})
+				l := newLine(NewClock(), stop)
+				l.put(piece{leave: leave})
+				time.AfterFunc(time.Minute, func() { close(stop) })
+				if _, ok := l.take(); ok || l.clock.Now() != time.Minute {
+					t.Errorf("%v at %v", ok, l.clock.Now())
+				}
+			})
+		})
+	}
+	t.Run("for a piece", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			stop := make(chan struct{})
+			l := newLine(NewClock(), stop)
+			time.AfterFunc(time.Minute, func() { close(stop) })
+			if _, ok := l.take(); ok || l.clock.Now() != time.Minute {
+				t.Errorf("%v at %v", ok, l.clock.Now())
+			}
+		})
+	})
+	t.Run("for room", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			stop := make(chan struct{})
+			l := newLine(NewClock(), stop)
+			_, done := fillUp(l, make([]byte, readSize))
+			close(stop)
+			<-done
+		})
+	})
+}

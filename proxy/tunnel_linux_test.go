@@ -1,0 +1,194 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// control calls a function with the descriptor of a connection.
+func control(t *testing.T, c syscall.Conn, do func(fd int) error) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { failed = do(int(fd)) }); err != nil || failed != nil {
+		t.Fatal(err, failed)
+	}
+}
+
+// buffered says whether a connection has bytes to read.
+func buffered(c *net.TCPConn) (yes bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		n, err := unix.IoctlGetInt(int(fd), unix.SIOCINQ)
+		yes = err == nil && n > 0
+	})
+	return yes
+}
+
+// An urgent byte is a byte of the stream to a relay that knows no better. It
+// must not end the stream, nor hold it up.
+func TestUrgentByteStaysInTheStream(t *testing.T) {
+	for _, way := range ways[1:] {
+		t.Run(way.name, func(t *testing.T) {
+			noLeaks(t)
+			f := way.open(t)
+			send(t, f.client, "abc")
+			expect(t, f.server, "abc")
+			control(t, f.client, func(fd int) error { return unix.Sendto(fd, []byte("X"), unix.MSG_OOB, nil) })
+			expect(t, f.server, "X")
+			send(t, f.client, "def")
+			expect(t, f.server, "def")
+			control(t, f.server, func(fd int) error { return unix.Sendto(fd, []byte("Y"), unix.MSG_OOB, nil) })
+			send(t, f.server, "z")
+			expect(t, f.client, "Yz")
+			closeWrite(t, f.client)
+			expectEnd(t, f.server, "")
+		})
+	}
+}
+
+// Also in the midst of so much that the kernel moves it.
+func TestUrgentByteInBulk(t *testing.T) {
+	noLeaks(t)
+	f := intercept(t, nil)
+	block := make([]byte, 1<<20)
+	go func() {
+		for range 8 {
+			_, _ = f.client.Write(block)
+			raw, _ := f.client.SyscallConn()
+			_ = raw.Write(func(fd uintptr) bool {
+				return unix.Sendto(int(fd), []byte{0}, unix.MSG_OOB, nil) != unix.EAGAIN
+			})
+		}
+		_ = f.client.CloseWrite()
+	}()
+	got, err := digestOf(f.server, make([]byte, 1<<16))
+	if want := int64(8 * (len(block) + 1)); got.n != want || err != nil {
+		t.Errorf("received %d bytes, %v, want %d", got.n, err, want)
+	}
+}
+
+// Silence between the ends stays silence.
+func TestKeepaliveIsOff(t *testing.T) {
+	noLeaks(t)
+	ln := listen(t)
+	clientSide, upstreamSide := make(chan net.Conn, 1), make(chan syscall.RawConn, 1)
+	p := run(t, &Server{
+		Origin: func(c net.Conn) (Intercepted, bool, error) {
+			clientSide <- c
+			return Intercepted{Destination: loopback(ln)}, true, nil
+		},
+		Exempt: func(_, _ string, c syscall.RawConn) error { upstreamSide <- c; return nil },
+	})
+	c := dial(t, p.addr)
+	server := accept(t, ln)
+	send(t, c, "x")
+	expect(t, server, "x") // both sockets are as they will stay
+	raw, err := next(t, clientSide).(*net.TCPConn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, raw := range map[string]syscall.RawConn{"client's": raw, "upstream's": next(t, upstreamSide)} {
+		var keepalive, inline int
+		err := raw.Control(func(fd uintptr) {
+			keepalive, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+			inline, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE)
+		})
+		if err != nil || keepalive != 0 || inline != 1 {
+			t.Errorf("the %s socket: %v, keepalive %d, urgent bytes inline %d", name, err, keepalive, inline)
+		}
+	}
+}
+
+// unanswered is an address that connects wait for: a listener whose backlog is
+// full.
+func unanswered(t *testing.T) netip.AddrPort {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(name.(*unix.SockaddrInet4).Port))
+	dial(t, to.String()) // takes the one place there is
+	return to
+}
+
+func TestClientLeavesWhileDialling(t *testing.T) {
+	for _, leaves := range []string{"intercepted", "CONNECT", "http"} {
+		t.Run(leaves, func(t *testing.T) {
+			noLeaks(t)
+			to := unanswered(t)
+			dialling := make(chan struct{}, 1)
+			s := &Server{Exempt: func(string, string, syscall.RawConn) error { dialling <- struct{}{}; return nil }}
+			if leaves == "intercepted" {
+				s.Origin = func(net.Conn) (Intercepted, bool, error) { return Intercepted{Destination: to}, true, nil }
+			}
+			p := run(t, s)
+			c := dial(t, p.addr)
+			switch leaves {
+			case "CONNECT":
+				send(t, c, "CONNECT "+to.String()+" HTTP/1.1\r\n\r\n")
+			case "http":
+				send(t, c, "GET http://"+to.String()+"/ HTTP/1.1\r\nHost: x\r\n\r\n")
+			}
+			next(t, dialling)
+			reset(c)
+			if f := next(t, p.ended); Failure(f.Err) != "client-gone" {
+				t.Errorf("%v (%s)", f.Err, Failure(f.Err))
+			}
+		})
+	}
+}
+
+func TestRunEndsWhileDialling(t *testing.T) {
+	for _, how := range []string{"intercepted", "CONNECT", "http"} {
+		t.Run(how, func(t *testing.T) {
+			noLeaks(t)
+			to := unanswered(t)
+			dialling := make(chan struct{}, 1)
+			s := &Server{Exempt: func(string, string, syscall.RawConn) error { dialling <- struct{}{}; return nil }}
+			if how == "intercepted" {
+				s.Origin = func(net.Conn) (Intercepted, bool, error) { return Intercepted{Destination: to}, true, nil }
+			}
+			p := run(t, s)
+			c := dial(t, p.addr)
+			switch how {
+			case "CONNECT":
+				send(t, c, "CONNECT "+to.String()+" HTTP/1.1\r\n\r\n")
+			case "http":
+				send(t, c, "GET http://"+to.String()+"/ HTTP/1.1\r\nHost: x\r\n\r\n")
+			}
+			next(t, dialling)
+			p.stop()
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			p.Drain(ctx)
+			expectReset(t, c)
+			if f := next(t, p.ended); f.Err != ErrEnded {
+				t.Error(f.Err)
+			}
+		})
+	}
+}
