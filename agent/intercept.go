@@ -72,6 +72,10 @@ func (e *InterceptError) Error() string { return "cannot intercept: " + e.Err.Er
 func (e *InterceptError) Unwrap() error { return e.Err }
 
 func (i *interception) attach(ctx context.Context, cfg *Config) error {
+	// Before names are asked for: the explicit proxy can do without.
+	if err := bpf.Check(); err != nil {
+		return err
+	}
 	rules, err := rules(ctx, cfg.Upstreams)
 	if err != nil {
 		return err

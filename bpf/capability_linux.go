@@ -21,9 +21,9 @@ func hasCapability(c int) bool {
 	return has(c)
 }
 
-// checkCapabilities returns a MissingError that names what [Attach] needs and
-// this process lacks.
-func checkCapabilities() error {
+// Check returns a [MissingError] that names the capabilities that [Attach]
+// needs and this process lacks; nil if it has them.
+func Check() error {
 	var missing []string
 	if !hasCapability(unix.CAP_BPF) {
 		missing = append(missing, "cap_bpf")

@@ -39,7 +39,7 @@ func Attach(cfg Config) (*Interception, error) {
 	if !cfg.Proxy.Addr().Is4() || cfg.Proxy.Port() == 0 {
 		return nil, fmt.Errorf("attach to %v: not an IPv4 address and port", cfg.Proxy)
 	}
-	if err := checkCapabilities(); err != nil {
+	if err := Check(); err != nil {
 		return nil, err
 	}
 	if err := rlimit.RemoveMemlock(); err != nil { // before Linux 5.11

@@ -13,10 +13,13 @@ import (
 // Interception does not exist on this system; the methods are never reached.
 type Interception struct{}
 
-// Attach fails with an error that is [ErrMissing] and errors.ErrUnsupported.
-func Attach(Config) (*Interception, error) {
-	return nil, &MissingError{What: runtime.GOOS + " cannot intercept, only Linux can", Err: errors.ErrUnsupported}
+// Check fails with an error that is [ErrMissing] and errors.ErrUnsupported.
+func Check() error {
+	return &MissingError{What: runtime.GOOS + " cannot intercept, only Linux can", Err: errors.ErrUnsupported}
 }
+
+// Attach fails as [Check] does.
+func Attach(Config) (*Interception, error) { return nil, Check() }
 
 // VerifierLog has nothing to tell here.
 func VerifierLog(error) string { return "" }
