@@ -99,13 +99,16 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		return Report{}, err
 	}
 	began := time.Now()
+	cut, err := prepare(ctx, &cfg)
+	if err != nil {
+		return notStarted(ctx, err)
+	}
 	ln, err := listen(ctx, cfg.Proxy)
 	if err != nil {
 		return notStarted(ctx, err)
 	}
 	defer ln.Close()
-	cut, err := intercept(ctx, &cfg, ln)
-	if err != nil {
+	if err := cut.attach(&cfg, ln); err != nil {
 		return notStarted(ctx, err)
 	}
 	defer cut.close()

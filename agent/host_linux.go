@@ -33,7 +33,7 @@ var inInitialPIDNamespace = sync.OnceValue(func() bool {
 // processName is the name of a process, of which a thread is known. Threads
 // name themselves; the first one's name is the process's.
 func processName(pid, tid uint32, thread string) string {
-	if pid == tid || !inInitialPIDNamespace() {
+	if pid == tid && thread != "" || !inInitialPIDNamespace() {
 		return thread
 	}
 	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))

@@ -16,46 +16,74 @@ import (
 // interception is the kernel's part of a run, in the namespace of the
 // listener. Without programs the run is an explicit proxy.
 type interception struct {
-	programs *bpf.Interception
-	explicit string // if there are no programs: why, "" if that was asked for
+	wanted   bool
+	explicit string // if it was wanted and cannot be had: why
 	hint     string
-	listener *net.TCPListener
+	rules    []bpf.Rule
 	cgroup   string // the subtree that was asked for
+
+	programs *bpf.Interception
+	listener *net.TCPListener
 	netns    uint64
 	log      *zap.Logger
 }
 
-// intercept attaches the programs, if they are wanted and can be had.
-func intercept(ctx context.Context, cfg *Config, ln *net.TCPListener) (*interception, error) {
-	cut := &interception{listener: ln, log: cfg.Log}
-	if cfg.Transparent == Off || cfg.Transparent == Auto && !cfg.Upstreams.Intercepts() {
-		return cut, nil
+// prepare finds out what can be known before anything is opened.
+func prepare(ctx context.Context, cfg *Config) (*interception, error) {
+	i := &interception{
+		wanted: cfg.Transparent != Off && cfg.Upstreams.Intercepts(),
+		cgroup: cfg.Cgroup, log: cfg.Log,
 	}
-	err := cut.attach(ctx, cfg)
+	if !i.wanted {
+		return i, nil
+	}
+	// Privilege first: the explicit proxy need not know addresses of names.
+	err := bpf.Check()
 	if err == nil {
-		return cut, nil
+		i.rules, err = rules(ctx, cfg.Upstreams)
+	}
+	return i, i.refused(cfg, err)
+}
+
+// attach attaches the programs, if they are wanted and can be had.
+func (i *interception) attach(cfg *Config, ln *net.TCPListener) error {
+	i.listener = ln
+	if !i.wanted {
+		return nil
+	}
+	var err error
+	if i.netns, err = currentNetns(); err != nil {
+		return err
+	}
+	i.programs, err = bpf.Attach(bpf.Config{Cgroup: i.cgroup, Proxy: reachable(addrPort(ln.Addr())), Rules: i.rules})
+	return i.refused(cfg, err)
+}
+
+// refused decides what it means that something was: the end of the run, or
+// that it is an explicit proxy.
+func (i *interception) refused(cfg *Config, err error) error {
+	if err == nil {
+		return nil
 	}
 	if log := bpf.VerifierLog(err); log != "" {
 		cfg.Log.Debug("the kernel refused a program", zap.String("verifier", log))
 	}
 	var setting *SettingError
-	if errors.As(err, &setting) {
-		return nil, err
-	}
 	var cgroup *bpf.CgroupError
-	if errors.As(err, &cgroup) {
-		return nil, &SettingError{"cgroup", cgroup.Path, cgroup.Err,
-			"a cgroup is a folder such as /sys/fs/cgroup/system.slice; `systemd-cgls` shows them"}
-	}
 	var missing *bpf.MissingError
-	if !errors.As(err, &missing) {
-		return nil, &InterceptError{err, ""}
+	switch {
+	case errors.As(err, &setting):
+		return err
+	case errors.As(err, &cgroup):
+		return &SettingError{"cgroup", cgroup.Path, cgroup.Err,
+			"a cgroup is a folder such as /sys/fs/cgroup/system.slice; `systemd-cgls` shows them"}
+	case !errors.As(err, &missing):
+		return &InterceptError{err, ""}
+	case cfg.Transparent == On:
+		return &InterceptError{err, missing.Hint}
 	}
-	if cfg.Transparent == On {
-		return nil, &InterceptError{err, missing.Hint}
-	}
-	cut.explicit, cut.hint = err.Error(), missing.Hint
-	return cut, nil
+	i.wanted, i.explicit, i.hint = false, err.Error(), missing.Hint
+	return nil
 }
 
 // InterceptError is why connections cannot be intercepted.
@@ -70,27 +98,6 @@ func (e *InterceptError) Error() string { return "cannot intercept: " + e.Err.Er
 
 // Unwrap gives the cause.
 func (e *InterceptError) Unwrap() error { return e.Err }
-
-func (i *interception) attach(ctx context.Context, cfg *Config) error {
-	// Before names are asked for: the explicit proxy can do without.
-	if err := bpf.Check(); err != nil {
-		return err
-	}
-	rules, err := rules(ctx, cfg.Upstreams)
-	if err != nil {
-		return err
-	}
-	if i.netns, err = currentNetns(); err != nil {
-		return err
-	}
-	at := addrPort(i.listener.Addr())
-	if at.Addr().IsUnspecified() {
-		at = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), at.Port())
-	}
-	i.cgroup = cfg.Cgroup
-	i.programs, err = bpf.Attach(bpf.Config{Cgroup: cfg.Cgroup, Proxy: at, Rules: rules})
-	return err
-}
 
 // begin lets connections come.
 func (i *interception) begin() error {

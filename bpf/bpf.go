@@ -59,7 +59,8 @@ type Origin struct {
 	Source netip.Addr
 	// PID, TID and UID are the caller's as the initial namespaces see them.
 	PID, TID, UID uint32
-	// Thread is the name of the calling thread, up to 15 bytes.
+	// Thread is the name of the calling thread, up to 15 bytes; empty where
+	// that may not be asked for.
 	Thread string
 	// Cgroup is the id of the caller's cgroup: the inode of its folder.
 	Cgroup uint64

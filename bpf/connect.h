@@ -78,7 +78,8 @@ static __always_inline void describe_caller(struct origin *o)
 	o->tid = ids;
 	o->uid = bpf_get_current_uid_gid();
 	o->cgroup = bpf_get_current_cgroup_id();
-	bpf_get_current_comm(o->comm, sizeof(o->comm));
+	if (names_callers)
+		bpf_get_current_comm(o->comm, sizeof(o->comm));
 }
 
 /* decide says what is to become of the connect; only for INTERCEPTED has it

@@ -92,6 +92,7 @@ const (
 	interceptProgFaultPeername6 = "fault_peername6"
 	interceptProgFaultSockops   = "fault_sockops"
 	interceptVarAgentPriority   = "agent_priority"
+	interceptVarNamesCallers    = "names_callers"
 	interceptVarOriginsPut      = "origins_put"
 	interceptVarOriginsTaken    = "origins_taken"
 	interceptVarProxyIp4        = "proxy_ip4"
@@ -165,6 +166,7 @@ type interceptMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type interceptVariableSpecs struct {
 	AgentPriority *ebpf.VariableSpec `ebpf:"agent_priority"`
+	NamesCallers  *ebpf.VariableSpec `ebpf:"names_callers"`
 	OriginsPut    *ebpf.VariableSpec `ebpf:"origins_put"`
 	OriginsTaken  *ebpf.VariableSpec `ebpf:"origins_taken"`
 	ProxyIp4      *ebpf.VariableSpec `ebpf:"proxy_ip4"`
@@ -214,6 +216,7 @@ func (m *interceptMaps) Close() error {
 // It can be passed to loadInterceptObjects or ebpf.CollectionSpec.LoadAndAssign.
 type interceptVariables struct {
 	AgentPriority *ebpf.Variable `ebpf:"agent_priority"`
+	NamesCallers  *ebpf.Variable `ebpf:"names_callers"`
 	OriginsPut    *ebpf.Variable `ebpf:"origins_put"`
 	OriginsTaken  *ebpf.Variable `ebpf:"origins_taken"`
 	ProxyIp4      *ebpf.Variable `ebpf:"proxy_ip4"`

@@ -83,6 +83,9 @@ func (i *Interception) load(cfg Config) error {
 	if err := spec.Variables[interceptVarProxyPort].Set(networkOrder(cfg.Proxy.Port())); err != nil {
 		return err
 	}
+	if err := spec.Variables[interceptVarNamesCallers].Set(hasCapability(unix.CAP_PERFMON)); err != nil {
+		return err
+	}
 	// Both variants have the same type and are filled by the same name; the
 	// one that is not used must not reach a kernel that cannot relocate it.
 	if i.ipv6 != nil {
@@ -103,6 +106,10 @@ func (i *Interception) load(cfg Config) error {
 // attach begins with the programs that observe: a diverted connection whose
 // origin nobody filed could not be carried.
 func (i *Interception) attach(cgroup *os.File) error {
+	first, err := highDescriptors()
+	if err != nil {
+		return err
+	}
 	for _, a := range []struct {
 		name  string
 		prog  *ebpf.Program
@@ -123,9 +130,40 @@ func (i *Interception) attach(cgroup *os.File) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", a.name, err)
 		}
-		*a.links = append(*a.links, l)
+		high, err := raised(l, first)
+		if err != nil {
+			l.Close()
+			return fmt.Errorf("%s: %w", a.name, err)
+		}
+		*a.links = append(*a.links, high)
 	}
 	return nil
+}
+
+// highDescriptors is the least descriptor for links. A process that dies lets
+// go of its highest descriptors first, and connects that are still diverted
+// when its listener has gone are lost.
+func highDescriptors() (int, error) {
+	const room, enough = 8, 1 << 16
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 0, err
+	}
+	return int(max(min(limit.Cur, enough), room) - room), nil
+}
+
+// raised gives a link a descriptor of at least first.
+func raised(l *link.RawLink, first int) (link.Link, error) {
+	fd, err := unix.FcntlInt(uintptr(l.FD()), unix.F_DUPFD_CLOEXEC, first)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate a link: %w", err)
+	}
+	high, err := link.NewFromFD(fd)
+	if err != nil {
+		unix.Close(fd)
+		return nil, err
+	}
+	return high, l.Close()
 }
 
 // Serve diverts from now on what the rules name in the listener's network

@@ -30,6 +30,10 @@
 volatile const __be32 proxy_ip4 = 0;
 volatile const __be16 proxy_port = 0;
 
+/* Whether callers may be asked for their names: some kernels want CAP_PERFMON
+ * for that. */
+volatile const bool names_callers = true;
+
 /* SO_PRIORITY of the sockets with which agents dial. Two agents do not know
  * each other's sockets, and each would divert what the other dials, for ever.
  * The low bits, by which queues choose a band, are those of no priority. */

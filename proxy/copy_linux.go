@@ -18,7 +18,8 @@ const (
 	pipeSize = 1 << 20
 )
 
-// move copies src to dst until its end, with splice(2) where that pays.
+// move copies src to dst until its end, with splice(2) where that pays. An
+// error of dst is a writeError.
 //
 // It waits in read(2), and never in splice(2) as io.Copy does: that takes an
 // urgent byte for the end of the stream, and an idle connection would hold a
@@ -32,7 +33,7 @@ func move(dst, src *net.TCPConn) (int64, error) {
 			w, err := dst.Write(buf[:n])
 			moved += int64(w)
 			if err != nil {
-				return moved, err
+				return moved, writeError{err}
 			}
 		}
 		if n == len(buf) {
@@ -76,7 +77,7 @@ func splice(dst, src *net.TCPConn) (moved int64, err error) {
 		moved += int64(out)
 		if err != nil {
 			p.close() // with the bytes that nobody took
-			return moved, err
+			return moved, writeError{err}
 		}
 	}
 }

@@ -107,7 +107,7 @@ func Failure(err error) string {
 		return "unreachable"
 	case errors.Is(err, context.Canceled):
 		return "client-gone"
-	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ENOTCONN):
 		return "reset"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "timeout"

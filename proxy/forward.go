@@ -66,6 +66,9 @@ func (s *Server) newForwarder() *httputil.ReverseProxy {
 			// An absent header is not to be filled in on the way.
 			header := fw.w.Header()
 			header["Date"], header["Content-Type"] = nil, nil
+			if resp.StatusCode == http.StatusNotModified {
+				respell(header, resp.Header, "Content-Type", "Content-Length")
+			}
 			fw.closeIfUploading()
 			return nil
 		},
@@ -88,7 +91,6 @@ func (s *Server) newForwarder() *httputil.ReverseProxy {
 // passRequest undoes what ReverseProxy does to requests so that a server
 // behind it could trust them: a forward proxy has no business with it.
 func passRequest(pr *httputil.ProxyRequest) {
-	pr.Out.Host = pr.In.Host
 	pr.Out.URL.Opaque = writtenPath(pr.In)
 	pr.Out.URL.RawQuery = pr.In.URL.RawQuery
 	pr.Out.Trailer = pr.In.Trailer // which gets its values when the body has ended
@@ -117,6 +119,17 @@ func writtenPath(r *http.Request) string {
 		return "" // Opaque would take it for an authority
 	}
 	return path
+}
+
+// respell moves headers to where they are written in small letters. The HTTP
+// server takes some out of a 304, but knows them by their usual spelling only.
+func respell(to, from http.Header, names ...string) {
+	for _, name := range names {
+		if values, ok := from[name]; ok {
+			delete(from, name)
+			to[strings.ToLower(name)] = values
+		}
+	}
 }
 
 // newTransport makes the client half for one client: connections are reused,

@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds every wait for something that has to happen.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // recorder is an observer that keeps what it is told.
 type recorder struct {
@@ -326,3 +326,5 @@ func inEachWay(t *testing.T, test func(t *testing.T, f flow)) {
 }
 
 func loopback(ln net.Listener) netip.AddrPort { return ln.Addr().(*net.TCPAddr).AddrPort() }
+
+func matchNothing(string, uint16, func() []netip.Addr) bool { return false }

@@ -100,12 +100,19 @@ func (s *shaping) account(p piece) {
 // nothing.
 type link struct {
 	shaping
+	which faults.Link
 	dst   io.Writer
 	bytes int64
 }
 
+// writeError is an error of a link's dst, not of its src.
+type writeError struct{ error }
+
+// Unwrap gives the error.
+func (e writeError) Unwrap() error { return e.error }
+
 // run carries until the end of the stream, for which it returns nil, or until
-// either end breaks, or stop.
+// src breaks, or dst (a writeError), or stop.
 func (l *link) run() error {
 	if l.chain.Spent() {
 		return l.copy()
@@ -121,7 +128,7 @@ func (l *link) run() error {
 			n, err := l.dst.Write(p.data)
 			l.bytes += int64(n)
 			if err != nil {
-				return err
+				return writeError{err}
 			}
 		}
 		l.account(p)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -17,10 +18,12 @@ type tunnel struct {
 	client, upstream stream
 	stop             chan struct{} // closed when the flow is over
 
-	mu   sync.Mutex
-	over bool
-	err  error
-	ends int // links that have carried their end of stream
+	mu       sync.Mutex
+	over     bool
+	err      error
+	ends     int   // links that are done
+	broke    error // why one of them was, if not by its end of stream
+	answered bool  // the link to the client has carried its end of stream
 }
 
 // stream is a TCP connection, or TLS on one.
@@ -47,7 +50,8 @@ func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shapi
 	}
 	defer s.unregister(t)
 	toServer.stop, toClient.stop = t.stop, t.stop
-	up, down := link{shaping: toServer, dst: upstream}, link{shaping: toClient, dst: client}
+	up := link{shaping: toServer, which: faults.ToServer, dst: upstream}
+	down := link{shaping: toClient, which: faults.ToClient, dst: client}
 	var links sync.WaitGroup
 	links.Go(func() { t.direction(&up, client, upstream) })
 	links.Go(func() { t.direction(&down, upstream, client) })
@@ -74,26 +78,37 @@ func (s *Server) shape(f *Flow, which faults.Link) shaping {
 func (t *tunnel) direction(l *link, src, dst stream) {
 	err := l.run()
 	if err == nil {
-		err = dst.CloseWrite()
+		if cerr := dst.CloseWrite(); cerr != nil {
+			err = writeError{cerr}
+		}
 	}
-	if err != nil {
+	var gone writeError
+	switch {
+	case err != nil && !errors.As(err, &gone):
+		// What src had said before has been passed on.
 		t.finish(err)
-		return
+	case t.ended(l.which, err):
+		t.finish(t.broke)
+	case err == nil:
+		if err := broken(tcpOf(src)); err != nil {
+			t.finish(err)
+		}
 	}
-	if t.ended() {
-		t.finish(nil)
-		return
-	}
-	if err := broken(tcpOf(src)); err != nil {
-		t.finish(err)
-	}
+	// Otherwise dst is gone; the other link may still hold what it said.
 }
 
-// ended counts a link that is done, and says whether both are.
-func (t *tunnel) ended() bool {
+// ended counts a link that is done, and says whether both are. If its dst is
+// gone, err says why.
+func (t *tunnel) ended(which faults.Link, err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ends++
+	if err != nil && t.broke == nil {
+		t.broke = err
+	}
+	if err == nil && which == faults.ToClient {
+		t.answered = true
+	}
 	return t.ends == 2
 }
 
@@ -105,7 +120,12 @@ func (t *tunnel) finish(err error) {
 	if t.over {
 		return
 	}
-	t.over, t.err = true, err
+	t.over = true
+	// Once the server has said all, some clients still say goodbye to it, and
+	// are answered with a reset. Nothing failed.
+	if !t.answered || errors.Is(err, ErrEnded) {
+		t.err = err
+	}
 	close(t.stop)
 	for _, c := range []stream{t.client, t.upstream} {
 		if err != nil {

@@ -73,7 +73,6 @@ build() {
 	need libbpf-dev /usr/include/bpf/bpf_helpers.h
 	need linux-libc-dev /usr/include/linux/bpf.h
 	need shellcheck shellcheck
-	need 'bpftool|linux-tools-generic' bpftool
 }
 
 tests() {
@@ -92,6 +91,7 @@ tests() {
 	need default-jdk-headless java javac
 	need tmux tmux
 	need libcap2-bin setcap capsh
+	need 'bpftool|linux-tools-generic' bpftool
 }
 
 kernels() {

@@ -36,7 +36,7 @@ func newDemo(env environment) *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, _, stop := stopSignals(cmd.Context())
+			ctx, _, stop := env.untilAsked(cmd.Context())
 			defer stop()
 			err := demo.Run(ctx, demo.Config{Host: address, Port: port, Out: env.stdout, Getenv: env.getenv})
 			if proxy, ok := errors.AsType[*demo.ProxyError](err); ok {

@@ -22,10 +22,11 @@ const (
 )
 
 func main() {
+	signals := stopSignals()
 	// A reader of our output that went away must not end the run.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(context.Background(), environment{
-		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, agent: agent.Run,
+		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, agent: agent.Run,
 	}, os.Args[1:]))
 }
 
@@ -34,6 +35,7 @@ func main() {
 type environment struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
+	signals        <-chan os.Signal // that ask for the end
 	agent          func(context.Context, agent.Config) (agent.Report, error)
 }
 
@@ -44,6 +46,8 @@ func run(ctx context.Context, env environment, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(env.stdout)
 	root.SetErr(env.stderr)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return 0
@@ -93,23 +97,37 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		fmt.Sprintf("`%s --help` shows what it takes", cmd.CommandPath()))
 }
 
-// stopSignals gives a context that ends with the first signal that asks for
-// the end, and a channel that is closed with the second.
-func stopSignals(parent context.Context) (ctx context.Context, hurry <-chan struct{}, cancel func()) {
+// stopSignals are those that ask for the end, from now on. A SIGHUP that was
+// ignored by who started us stays so (nohup).
+func stopSignals() <-chan os.Signal {
+	asking := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		asking = append(asking, syscall.SIGHUP)
+	}
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	ctx, stop := context.WithCancel(parent)
+	signal.Notify(signals, asking...)
+	return signals
+}
+
+// untilAsked gives a context that ends with the first signal, and a channel
+// that is closed with the second.
+func (e environment) untilAsked(parent context.Context) (ctx context.Context, hurry <-chan struct{}, cancel func()) {
+	ctx, cancel = context.WithCancel(parent)
 	hurried := make(chan struct{})
 	go func() {
-		<-signals
-		stop()
-		<-signals
-		close(hurried)
+		select {
+		case <-e.signals:
+			cancel()
+		case <-parent.Done():
+			return
+		}
+		select {
+		case <-e.signals:
+			close(hurried)
+		case <-parent.Done():
+		}
 	}()
-	return ctx, hurried, func() {
-		signal.Stop(signals)
-		stop()
-	}
+	return ctx, hurried, cancel
 }
 
 // usageError is a command line that makes no sense.

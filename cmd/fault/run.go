@@ -82,9 +82,7 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 
 // runAgent turns flags into a configuration, and runs it.
 func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags, latency *latencyFlags) error {
-	// Signals count from here on: a run that is told to end while it starts
-	// ends well.
-	ctx, hurry, stop := stopSignals(cmd.Context())
+	ctx, hurry, stop := env.untilAsked(cmd.Context())
 	defer stop()
 	warn := func(text, hint string) {
 		fmt.Fprintf(env.stderr, "warning: %s\n", text)

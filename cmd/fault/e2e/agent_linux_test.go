@@ -150,6 +150,16 @@ func (p *process) descriptors() []string {
 	return open
 }
 
+// threads says how many threads a process has.
+func (p *process) threads(t *testing.T) int {
+	t.Helper()
+	status, err := os.ReadFile(p.procPath("status"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return number(t, found(t, string(status), `(?m)^Threads:\s+(\d+)$`)[1])
+}
+
 // listening gives the TCP sockets of a process that listen, as the kernel
 // writes their addresses.
 func (p *process) listening() []string {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"fmt"
 	"io"
 	"net"
@@ -36,16 +35,7 @@ func (h *host) serveEcho(t *testing.T, address string) string {
 // serveEchoUDP says to each datagram whom it sees.
 func (h *host) serveEchoUDP(t *testing.T, address string) string {
 	t.Helper()
-	var c net.PacketConn
-	err := h.ns.Do(func() (err error) {
-		var lc net.ListenConfig
-		c, err = lc.ListenPacket(context.Background(), "udp", address)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
+	c := h.listenUDP(t, address)
 	go func() {
 		for buf := make([]byte, 1500); ; {
 			_, from, err := c.ReadFrom(buf)
@@ -72,8 +62,12 @@ func (e *echoed) Read(p []byte) (int, error) { return e.Reader.Read(p) }
 // WriteTo is not to go past the buffer.
 func (e *echoed) WriteTo(w io.Writer) (int64, error) { return e.Reader.WriteTo(w) }
 
-// direct says whether nobody is between the two ends.
-func (e *echoed) direct() bool { return e.LocalAddr().String() == e.saw.String() }
+// direct says whether nobody is between the two ends. The name of a zone is
+// the business of each end alone.
+func (e *echoed) direct() bool {
+	here, err := netip.ParseAddrPort(e.LocalAddr().String())
+	return err == nil && here.Port() == e.saw.Port() && here.Addr().WithZone("") == e.saw.Addr().WithZone("")
+}
 
 // dialEcho connects with patience for an answer.
 func dialEcho(d *net.Dialer, network, address string) (*echoed, error) {

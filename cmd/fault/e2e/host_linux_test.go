@@ -56,17 +56,19 @@ func newServer(t *testing.T) *host {
 // newClient makes a host that is joined to a server.
 func newClient(t *testing.T, server *host) *host {
 	t.Helper()
-	n := server.clients
 	server.clients++
+	n := server.clients
 	net4 := netip.MustParsePrefix(fmt.Sprintf("10.77.%d.0/24", n))
 	net6 := netip.MustParsePrefix(fmt.Sprintf("fd77:%d::/64", n))
 	h := newHost(t)
-	h.device = fmt.Sprintf("veth%d", n) // the lowest number that is free on both
 	h.v4, h.v6 = net4.Addr().Next(), net6.Addr().Next()
 	gateways := []netip.Addr{h.v4.Next(), h.v6.Next()}
 	err := netns.Veth(h.ns, server.ns,
 		[]netip.Prefix{netip.PrefixFrom(h.v4, 24), netip.PrefixFrom(h.v6, 64)},
 		[]netip.Prefix{netip.PrefixFrom(gateways[0], 24), netip.PrefixFrom(gateways[1], 64)})
+	if err == nil {
+		h.device, err = h.cable()
+	}
 	for _, gw := range gateways {
 		if err == nil {
 			err = h.ns.AddDefaultRoute(h.device, gw)
@@ -76,6 +78,21 @@ func newClient(t *testing.T, server *host) *host {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// cable gives the name of the only device of a client but loopback.
+func (h *host) cable() (string, error) {
+	var devices []net.Interface
+	err := h.ns.Do(func() (err error) {
+		devices, err = net.Interfaces()
+		return err
+	})
+	for _, d := range devices {
+		if d.Flags&net.FlagLoopback == 0 && d.Flags&net.FlagUp != 0 {
+			return d.Name, err
+		}
+	}
+	return "", fmt.Errorf("no device: %w", err)
 }
 
 // start starts a program in the namespace and the cgroup. No host is the
@@ -112,6 +129,21 @@ func (h *host) listen(t *testing.T, address string) net.Listener {
 	return ln
 }
 
+func (h *host) listenUDP(t *testing.T, address string) net.PacketConn {
+	t.Helper()
+	var c net.PacketConn
+	err := h.ns.Do(func() (err error) {
+		var lc net.ListenConfig
+		c, err = lc.ListenPacket(context.Background(), "udp", address)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
 var cgroups atomic.Int32
 
 // isolate gives the host's programs a cgroup of their own, and returns its
@@ -128,6 +160,7 @@ func (h *host) isolate(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		h.cgroup = nil
 		f.Close()
 		// Its processes have been waited for, but leave it a little later.
 		if !within(patience, func() bool { return os.Remove(dir) == nil }) {

@@ -64,9 +64,10 @@ func start(t *testing.T, h *host, cmd *exec.Cmd) *process {
 		close(p.ended)
 	}()
 	t.Cleanup(func() {
+		done := !p.running() && cmd.ProcessState.Success()
 		_ = cmd.Process.Kill()
 		p.await(t)
-		if t.Failed() {
+		if t.Failed() && !done {
 			t.Logf("%s\n%s%s", strings.Join(cmd.Args, " "), tail(&p.stdout), tail(&p.stderr))
 		}
 	})

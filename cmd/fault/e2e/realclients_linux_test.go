@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,8 +31,8 @@ func TestRealClients(t *testing.T) {
 	server.serveRedis(t)
 	both := []netip.Addr{server.v4, server.v6}
 	clients := map[string]struct {
-		to   []netip.Addr // taken in turns
-		make func(t *testing.T, h *host) client
+		to      []netip.Addr // taken in turns
+		prepare func(t *testing.T, h *host) client
 	}{
 		"curl http IPv4":  {both[:1], func(_ *testing.T, h *host) client { return curl(h, "http", ca) }},
 		"curl http IPv6":  {both[1:], func(_ *testing.T, h *host) client { return curl(h, "http", ca) }},
@@ -54,14 +55,14 @@ func TestRealClients(t *testing.T) {
 		h := newClient(t, server)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			slowsEachConnection(t, h, c.make(t, h), c.to)
+			slowsEachConnection(t, h, c.prepare, c.to)
 		})
 	}
 }
 
 // slowsEachConnection measures a client without and with the agent.
-func slowsEachConnection(t *testing.T, h *host, do client, to []netip.Addr) {
-	once := func(i int) time.Duration {
+func slowsEachConnection(t *testing.T, h *host, prepare func(*testing.T, *host) client, to []netip.Addr) {
+	once := func(do client, i int) time.Duration {
 		at := to[i%len(to)]
 		took, peer := do(t, at)
 		if peer != "-" && peer != at.String() {
@@ -69,38 +70,56 @@ func slowsEachConnection(t *testing.T, h *host, do client, to []netip.Addr) {
 		}
 		return took
 	}
-	const warmUp, usual = 20, 20
-	var without []time.Duration
-	for i := range warmUp + usual {
-		without = append(without, once(i))
-	}
-	baseline := median(without[warmUp:])
+	do, baseline := alone(func() client { return prepare(t, h) }, once)
 
 	a := h.run(t, append(latency, "--seed", strconv.Itoa(seed))...)
 	drawn := draws(connections)
 	var added, off []time.Duration
 	for i := range connections {
-		took := once(i)
+		took := once(do, i)
 		if took < drawn[i] {
 			t.Errorf("connection %d took %v, less than the %v that were drawn for it", i, took, drawn[i])
 		}
 		added = append(added, took-baseline)
-		off = append(off, took-baseline-drawn[i])
+		off = append(off, (took - baseline - drawn[i]).Abs())
 	}
 	s := a.stop(t)
 
 	mean, deviation := moments(added)
-	t.Logf("without %.1f ms; added mean %.1f ms, deviation %.1f ms; median of added minus drawn %.2f ms",
+	t.Logf("without %.1f ms; added mean %.1f ms, deviation %.1f ms; off what was drawn by %.2f ms in the median",
 		baseline.Seconds()*1000, mean, deviation, median(off).Seconds()*1000)
 	if mean < 285 || mean > 315 || deviation < 35 || deviation > 65 {
 		t.Errorf("the added delay has mean %.1f and deviation %.1f ms, want 300±15 and 50±15", mean, deviation)
 	}
-	if m := median(off); m < -10*time.Millisecond || m > 10*time.Millisecond {
+	// Had flows got each other's draws, it would be 50 ms.
+	if m := median(off); m > 20*time.Millisecond {
 		t.Errorf("the added delay is off what was drawn by %v in the median", m)
 	}
-	if s.flows != connections || s.matched != connections || len(s.errors) != 0 {
-		t.Errorf("the summary has %+v, want %d flows, all matched, no error", s, connections)
+	if s.flows != connections || s.matched != connections {
+		t.Errorf("%d flows, %d matched, want %d", s.flows, s.matched, connections)
 	}
+	// Some TLS clients say goodbye when the server has already closed, which
+	// answers with a reset: without the agent, too.
+	delete(s.errors, "reset")
+	if len(s.errors) != 0 {
+		t.Errorf("errors: %v", s.errors)
+	}
+}
+
+var oneAtATime sync.Mutex
+
+// alone prepares a client and says how long it takes without the agent, while
+// no other client keeps the processors busy: delayed ones leave them idle.
+func alone(prepare func() client, once func(do client, i int) time.Duration) (client, time.Duration) {
+	oneAtATime.Lock()
+	defer oneAtATime.Unlock()
+	do := prepare()
+	const warmUp, usual = 20, 20 // a virtual machine compiles as it goes
+	var all []time.Duration
+	for i := range warmUp + usual {
+		all = append(all, once(do, i))
+	}
+	return do, median(all[warmUp:])
 }
 
 // draws gives what the main command draws for the first flows.

@@ -18,6 +18,7 @@ var roles = map[string]func(args []string) error{
 	"visit":   visit,
 	"flows":   openFlows,
 	"steady":  exchangeSteadily,
+	"upload":  upload,
 }
 
 func play(role string, args []string) {
