@@ -51,7 +51,8 @@ test-kernels: ## run the BPF and interception tests on old and new kernels, in q
 T ?= 5s
 fuzz: ## fuzz each parser for T (5s)
 	@set -e; for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+		targets=$$(go test -list '^Fuzz' $$package); \
+		for target in $$(echo "$$targets" | grep '^Fuzz'); do \
 			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) $$package; \
 		done; \
 	done
