@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/faultproxy/fault/faults"
 )
@@ -65,7 +66,7 @@ func (r *recorder) injected(link faults.Link) []faults.Delay {
 
 // complete checks that each flow was told of twice: at its beginning and at
 // its end.
-func (r *recorder) complete(t *testing.T) {
+func (r *recorder) complete(t testing.TB) {
 	t.Helper()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,7 +81,7 @@ func (r *recorder) complete(t *testing.T) {
 }
 
 // next waits for something.
-func next[T any](t *testing.T, c <-chan T) T {
+func next[T any](t testing.TB, c <-chan T) T {
 	t.Helper()
 	select {
 	case v := <-c:
@@ -101,9 +102,9 @@ type running struct {
 
 // run starts a proxy on a free port of 127.0.0.1. At the end of the test it is
 // drained, and then every flow must have ended.
-func run(t *testing.T, s *Server) *running { return runAt(t, s, "127.0.0.1:0") }
+func run(t testing.TB, s *Server) *running { return runAt(t, s, "127.0.0.1:0") }
 
-func runAt(t *testing.T, s *Server, addr string) *running {
+func runAt(t testing.TB, s *Server, addr string) *running {
 	t.Helper()
 	lc := net.ListenConfig{KeepAlive: -1}
 	ln, err := lc.Listen(t.Context(), "tcp4", addr)
@@ -111,7 +112,8 @@ func runAt(t *testing.T, s *Server, addr string) *running {
 		t.Fatal(err)
 	}
 	r := &running{Server: s, recorder: newRecorder(), addr: ln.Addr().String()}
-	s.Observer, s.Clock, s.Log = r.recorder, NewClock(), zap.NewNop()
+	core, logged := observer.New(zap.DebugLevel)
+	s.Observer, s.Clock, s.Log = r.recorder, NewClock(), zap.New(core)
 	if s.Plan == nil {
 		s.Plan = &faults.Plan{}
 	}
@@ -132,13 +134,18 @@ func runAt(t *testing.T, s *Server, addr string) *running {
 			t.Error("some flow did not end")
 		}
 		r.complete(t)
+		for _, entry := range logged.All() {
+			if strings.Contains(entry.Message, "panic") { // which net/http survives
+				t.Error(entry.Message)
+			}
+		}
 	})
 	return r
 }
 
 // noLeaks checks that goroutines and descriptors are what they were when the
 // test began. It is called first, so that it checks last.
-func noLeaks(t *testing.T) {
+func noLeaks(t testing.TB) {
 	t.Helper()
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors(t)
 	t.Cleanup(func() {
@@ -168,7 +175,7 @@ func within(yes func() bool) bool {
 	return true
 }
 
-func listen(t *testing.T) *net.TCPListener {
+func listen(t testing.TB) *net.TCPListener {
 	t.Helper()
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -178,7 +185,7 @@ func listen(t *testing.T) *net.TCPListener {
 	return ln.(*net.TCPListener)
 }
 
-func accept(t *testing.T, ln *net.TCPListener) *net.TCPConn {
+func accept(t testing.TB, ln *net.TCPListener) *net.TCPConn {
 	t.Helper()
 	_ = ln.SetDeadline(time.Now().Add(patience))
 	c, err := ln.AcceptTCP()
@@ -188,7 +195,7 @@ func accept(t *testing.T, ln *net.TCPListener) *net.TCPConn {
 	return bounded(t, c)
 }
 
-func dial(t *testing.T, addr string) *net.TCPConn {
+func dial(t testing.TB, addr string) *net.TCPConn {
 	t.Helper()
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
@@ -199,7 +206,7 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 
 // bounded closes a connection at the end of the test, and before that lets no
 // operation on it wait for ever.
-func bounded(t *testing.T, c *net.TCPConn) *net.TCPConn {
+func bounded(t testing.TB, c *net.TCPConn) *net.TCPConn {
 	_ = c.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { c.Close() })
 	return c
@@ -212,7 +219,7 @@ func divertedTo(ln net.Listener) Origin {
 }
 
 // tunnelled asks a proxy for a tunnel.
-func tunnelled(t *testing.T, proxy, target string) *net.TCPConn {
+func tunnelled(t testing.TB, proxy, target string) *net.TCPConn {
 	t.Helper()
 	c := dial(t, proxy)
 	send(t, c, fmt.Sprintf("CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, target))
@@ -223,7 +230,7 @@ func tunnelled(t *testing.T, proxy, target string) *net.TCPConn {
 }
 
 // readHead reads the head of a message, and not a byte more.
-func readHead(t *testing.T, r io.Reader) string {
+func readHead(t testing.TB, r io.Reader) string {
 	t.Helper()
 	var head strings.Builder
 	for !strings.HasSuffix(head.String(), "\r\n\r\n") {
@@ -234,7 +241,7 @@ func readHead(t *testing.T, r io.Reader) string {
 	return head.String()
 }
 
-func send(t *testing.T, w io.Writer, text string) {
+func send(t testing.TB, w io.Writer, text string) {
 	t.Helper()
 	if _, err := io.WriteString(w, text); err != nil {
 		t.Fatal(err)
@@ -242,7 +249,7 @@ func send(t *testing.T, w io.Writer, text string) {
 }
 
 // expect reads exactly some text.
-func expect(t *testing.T, r io.Reader, want string) {
+func expect(t testing.TB, r io.Reader, want string) {
 	t.Helper()
 	got := make([]byte, len(want))
 	if n, err := io.ReadFull(r, got); err != nil || string(got) != want {
@@ -251,14 +258,14 @@ func expect(t *testing.T, r io.Reader, want string) {
 }
 
 // expectEnd reads some text and then the end of the stream.
-func expectEnd(t *testing.T, r io.Reader, want string) {
+func expectEnd(t testing.TB, r io.Reader, want string) {
 	t.Helper()
 	if got, err := io.ReadAll(r); err != nil || string(got) != want {
 		t.Fatalf("read %q, %v, want %q and the end", got, err, want)
 	}
 }
 
-func closeWrite(t *testing.T, c *net.TCPConn) {
+func closeWrite(t testing.TB, c *net.TCPConn) {
 	t.Helper()
 	if err := c.CloseWrite(); err != nil {
 		t.Fatal(err)

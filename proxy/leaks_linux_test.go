@@ -6,7 +6,7 @@ import (
 )
 
 // openDescriptors counts those of the process, but for spare pipes.
-func openDescriptors(t *testing.T) int {
+func openDescriptors(t testing.TB) int {
 	t.Helper()
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
