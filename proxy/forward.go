@@ -60,8 +60,11 @@ func (s *Server) newForwarder() *httputil.ReverseProxy {
 		FlushInterval: -1,
 		ModifyResponse: func(resp *http.Response) error {
 			fw := forwardedBy(resp.Request)
-			if resp.StatusCode == http.StatusSwitchingProtocols {
+			switch {
+			case resp.StatusCode == http.StatusSwitchingProtocols:
 				return s.upgrade(fw, resp)
+			case resp.StatusCode < 100: // which the HTTP server panics at
+				return errors.New("malformed HTTP status " + resp.Status)
 			}
 			// An absent header is not to be filled in on the way.
 			header := fw.w.Header()
