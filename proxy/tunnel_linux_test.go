@@ -36,6 +36,21 @@ func buffered(c *net.TCPConn) (yes bool) {
 	return yes
 }
 
+// What was sent before a reset arrives before it.
+func TestResetBehindBytes(t *testing.T) {
+	inEachWay(t, func(t *testing.T, f flow) {
+		send(t, f.client, "last words")
+		expect(t, f.server, "last words")
+		send(t, f.server, "unheard") // so that closing resets
+		if !within(func() bool { return buffered(f.client) }) {
+			t.Fatal("nothing arrived")
+		}
+		f.client.Close()
+		expectReset(t, f.server)
+		endedWith(t, f, "reset")
+	})
+}
+
 // An urgent byte is a byte of the stream to a relay that knows no better. It
 // must not end the stream, nor hold it up.
 func TestUrgentByteStaysInTheStream(t *testing.T) {

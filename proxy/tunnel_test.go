@@ -95,21 +95,6 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// What was sent before a reset arrives before it.
-func TestResetBehindBytes(t *testing.T) {
-	inEachWay(t, func(t *testing.T, f flow) {
-		send(t, f.client, "last words")
-		expect(t, f.server, "last words")
-		send(t, f.server, "unheard") // so that closing resets
-		if !within(func() bool { return buffered(f.client) }) {
-			t.Fatal("nothing arrived")
-		}
-		f.client.Close()
-		expectReset(t, f.server)
-		endedWith(t, f, "reset")
-	})
-}
-
 func TestResetWhileHalfClosed(t *testing.T) {
 	for _, closes := range []string{"client", "server"} {
 		for _, resets := range []string{"client", "server"} {
