@@ -23,7 +23,7 @@ type tunnel struct {
 	err      error
 	ends     int   // links that are done
 	broke    error // why one of them was, if not by its end of stream
-	answered bool  // the link to the client has carried its end of stream
+	answered bool  // the link to the client has carried all
 }
 
 // stream is a TCP connection, or TLS on one.
@@ -78,6 +78,7 @@ func (s *Server) shape(f *Flow, which faults.Link) shaping {
 func (t *tunnel) direction(l *link, src, dst stream) {
 	err := l.run()
 	if err == nil {
+		t.carried(l.which) // before dst hears of it, and reacts
 		if cerr := dst.CloseWrite(); cerr != nil {
 			err = writeError{cerr}
 		}
@@ -87,7 +88,7 @@ func (t *tunnel) direction(l *link, src, dst stream) {
 	case err != nil && !errors.As(err, &gone):
 		// What src had said before has been passed on.
 		t.finish(err)
-	case t.ended(l.which, err):
+	case t.ended(err):
 		t.finish(t.broke)
 	case err == nil:
 		if err := broken(tcpOf(src)); err != nil {
@@ -97,17 +98,23 @@ func (t *tunnel) direction(l *link, src, dst stream) {
 	// Otherwise dst is gone; the other link may still hold what it said.
 }
 
+// carried notes that a link has carried all that its src said.
+func (t *tunnel) carried(which faults.Link) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if which == faults.ToClient {
+		t.answered = true
+	}
+}
+
 // ended counts a link that is done, and says whether both are. If its dst is
 // gone, err says why.
-func (t *tunnel) ended(which faults.Link, err error) bool {
+func (t *tunnel) ended(err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ends++
 	if err != nil && t.broke == nil {
 		t.broke = err
-	}
-	if err == nil && which == faults.ToClient {
-		t.answered = true
 	}
 	return t.ends == 2
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/faultproxy/fault/agent"
 	"github.com/faultproxy/fault/agent/lines"
@@ -111,6 +112,12 @@ func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags, 
 		return err
 	}
 	defer closeLog()
+	// The standard library complains about peers to a logger of its own.
+	restore, err := zap.RedirectStdLogAt(log, zap.DebugLevel)
+	if err != nil {
+		return err
+	}
+	defer restore()
 	cfg.Log, cfg.Warn, cfg.Hurry = log, warn, hurry
 	if !f.noUI {
 		cfg.Out = stdout
