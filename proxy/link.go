@@ -44,6 +44,9 @@ type shaping struct {
 	clock    Clock
 	stop     <-chan struct{} // closed when the flow is over
 	injected func(d faults.Delay, late time.Duration)
+	// eof says what it means that src ended: io.EOF, or an error. It may be
+	// nil, for io.EOF.
+	eof func() error
 
 	queue *line
 	last  time.Duration // departure of the piece before
@@ -58,11 +61,22 @@ func (s *shaping) fill() {
 		if n == 0 && err == nil {
 			continue
 		}
+		if err == io.EOF {
+			err = s.end()
+		}
 		p := s.shape(append([]byte(nil), buf[:n]...), n, err)
 		if !s.queue.put(p) || p.end != nil {
 			return
 		}
 	}
+}
+
+// end is what an end of src means.
+func (s *shaping) end() error {
+	if s.eof == nil {
+		return io.EOF
+	}
+	return s.eof()
 }
 
 // shape gives a piece of n bytes that has just arrived its time to leave.
@@ -148,6 +162,12 @@ func (l *link) run() error {
 func (l *link) copy() error {
 	n, err := copyStream(l.dst, l.src)
 	l.bytes += n
+	if err == nil {
+		err = l.end()
+	}
+	if err == io.EOF {
+		return nil
+	}
 	return err
 }
 

@@ -48,3 +48,19 @@ func broken(c *net.TCPConn) error {
 	})
 	return reset
 }
+
+// torn says of a connection that was read to its end, and that we have not
+// ended, whether the peer has reset it, and writing was told so. A reset behind
+// the peer's end does not count: that one is still to be told.
+func torn(c *net.TCPConn) (yes bool) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	_ = raw.Control(func(fd uintptr) {
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		n, err := unix.Poll(p, 0)
+		yes = err == nil && n > 0 && p[0].Revents&(unix.POLLHUP|unix.POLLERR) == unix.POLLHUP
+	})
+	return yes
+}

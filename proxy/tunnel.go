@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/faultproxy/fault/faults"
@@ -15,7 +17,7 @@ import (
 // tunnel is the two connections of a flow, and the two links between them. It
 // owns both connections.
 type tunnel struct {
-	client, upstream stream
+	client, upstream *half
 	stop             chan struct{} // closed when the flow is over
 
 	mu       sync.Mutex
@@ -24,6 +26,28 @@ type tunnel struct {
 	ends     int   // links that are done
 	broke    error // why one of them was, if not by its end of stream
 	answered bool  // the link to the client has carried all
+}
+
+// half is one of the connections, and whether we have sent it the end of the
+// stream.
+type half struct {
+	stream
+	ended atomic.Bool
+}
+
+// CloseWrite sends the end of the stream.
+func (h *half) CloseWrite() error {
+	h.ended.Store(true)
+	return h.stream.CloseWrite()
+}
+
+// eof says what it means that reading came to an end. The kernel tells of a
+// reset once: if that was our write, reading looks as if the peer had finished.
+func (h *half) eof() error {
+	if !h.ended.Load() && torn(tcpOf(h.stream)) {
+		return syscall.ECONNRESET
+	}
+	return io.EOF
 }
 
 // stream is a TCP connection, or TLS on one.
@@ -43,18 +67,19 @@ func (s *Server) carry(f *Flow, client, upstream *net.TCPConn, early []byte) err
 
 // join is carry with what shapes the two links.
 func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shaping) error {
-	t := &tunnel{client: client, upstream: upstream, stop: make(chan struct{})}
+	t := &tunnel{client: &half{stream: client}, upstream: &half{stream: upstream}, stop: make(chan struct{})}
 	if !s.register(t) {
 		t.finish(ErrEnded)
 		return ErrEnded
 	}
 	defer s.unregister(t)
 	toServer.stop, toClient.stop = t.stop, t.stop
+	toServer.eof, toClient.eof = t.client.eof, t.upstream.eof
 	up := link{shaping: toServer, which: faults.ToServer, dst: upstream}
 	down := link{shaping: toClient, which: faults.ToClient, dst: client}
 	var links sync.WaitGroup
-	links.Go(func() { t.direction(&up, client, upstream) })
-	links.Go(func() { t.direction(&down, upstream, client) })
+	links.Go(func() { t.direction(&up, t.client, t.upstream) })
+	links.Go(func() { t.direction(&down, t.upstream, t.client) })
 	links.Wait()
 	f.Bytes = [2]int64{faults.ToServer: up.bytes, faults.ToClient: down.bytes}
 	f.Injected = [2]Injection{faults.ToServer: up.sum, faults.ToClient: down.sum}
@@ -75,7 +100,7 @@ func (s *Server) shape(f *Flow, which faults.Link) shaping {
 
 // direction runs one link and passes on how it ended: an end of stream as a
 // half-close, anything else as a reset of both connections.
-func (t *tunnel) direction(l *link, src, dst stream) {
+func (t *tunnel) direction(l *link, src, dst *half) {
 	err := l.run()
 	if err == nil {
 		t.carried(l.which) // before dst hears of it, and reacts
@@ -91,7 +116,7 @@ func (t *tunnel) direction(l *link, src, dst stream) {
 	case t.ended(err):
 		t.finish(t.broke)
 	case err == nil:
-		if err := broken(tcpOf(src)); err != nil {
+		if err := broken(tcpOf(src.stream)); err != nil {
 			t.finish(err)
 		}
 	}
@@ -134,9 +159,9 @@ func (t *tunnel) finish(err error) {
 		t.err = err
 	}
 	close(t.stop)
-	for _, c := range []stream{t.client, t.upstream} {
+	for _, c := range []*half{t.client, t.upstream} {
 		if err != nil {
-			reset(c)
+			reset(c.stream)
 		} else {
 			c.Close()
 		}

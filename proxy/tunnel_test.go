@@ -114,6 +114,24 @@ func TestResetAgainstTheStream(t *testing.T) {
 	}
 }
 
+// A reset behind the end of the stream does not take the end back.
+func TestResetBehindTheEnd(t *testing.T) {
+	for _, who := range []string{"client", "server"} {
+		t.Run(who, func(t *testing.T) {
+			inEachWay(t, func(t *testing.T, f flow) {
+				one, other := sides(f)[who][0], sides(f)[who][1]
+				send(t, one, "x")
+				expect(t, other, "x")
+				send(t, one, "y")
+				closeWrite(t, one)
+				reset(one)
+				expectEnd(t, other, "y")
+				expectBroken(t, other)
+			})
+		})
+	}
+}
+
 func TestResetWhileHalfClosed(t *testing.T) {
 	for _, closes := range []string{"client", "server"} {
 		for _, resets := range []string{"client", "server"} {
