@@ -44,7 +44,8 @@ func (h *half) CloseWrite() error {
 // eof says what it means that reading came to an end. The kernel tells of a
 // reset once: if that was our write, reading looks as if the peer had finished.
 func (h *half) eof() error {
-	if !h.ended.Load() && torn(tcpOf(h.stream)) {
+	// Asked first, so that an end of ours in between is not taken for theirs.
+	if torn := torn(tcpOf(h.stream)); torn && !h.ended.Load() {
 		return syscall.ECONNRESET
 	}
 	return io.EOF

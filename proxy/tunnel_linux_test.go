@@ -51,6 +51,32 @@ func TestResetBehindBytes(t *testing.T) {
 	})
 }
 
+// Who has read the end of a stream and says nothing is told of a reset, too.
+func TestResetIsToldToTheSilent(t *testing.T) {
+	inEachWay(t, func(t *testing.T, f flow) {
+		send(t, f.client, "x")
+		closeWrite(t, f.client)
+		expectEnd(t, f.server, "x")
+		reset(f.client)
+		if !within(func() bool { return failed(t, f.server) }) {
+			t.Fatal("nothing was told")
+		}
+		endedWith(t, f, "reset")
+	})
+}
+
+// failed says whether a connection has an error to tell.
+func failed(t *testing.T, c *net.TCPConn) (yes bool) {
+	t.Helper()
+	control(t, c, func(fd int) error {
+		p := []unix.PollFd{{Fd: int32(fd)}}
+		_, err := unix.Poll(p, 0)
+		yes = p[0].Revents&unix.POLLERR != 0
+		return err
+	})
+	return yes
+}
+
 // An urgent byte is a byte of the stream to a relay that knows no better. It
 // must not end the stream, nor hold it up.
 func TestUrgentByteStaysInTheStream(t *testing.T) {
