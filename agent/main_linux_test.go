@@ -237,14 +237,15 @@ func dial(ns *netns.NS) (*net.TCPConn, error) {
 }
 
 // exchange sends text over a new connection, and returns what the server saw as
-// the peer and how long its first byte took.
+// the peer and how long its first byte took, from before the connect: the
+// server speaks at once.
 func exchange(ns *netns.NS, text string) (peer string, took time.Duration, err error) {
+	began := time.Now()
 	c, err := dial(ns)
 	if err != nil {
 		return "", 0, err
 	}
 	defer c.Close()
-	began := time.Now()
 	if _, err := io.WriteString(c, text); err != nil {
 		return "", 0, err
 	}
