@@ -105,7 +105,7 @@ func passRequest(pr *httputil.ProxyRequest) {
 }
 
 // writtenPath is the path of a request as the client spelled it, for
-// [url.URL.Opaque]. It is empty if the spelling does not matter.
+// [url.URL.Opaque]; empty where the parsed one will do.
 func writtenPath(r *http.Request) string {
 	target := r.RequestURI
 	if _, rest, ok := strings.Cut(target, "://"); ok && !strings.HasPrefix(target, "/") {

@@ -166,3 +166,16 @@ func ask(t *testing.T, addr, request string) []heard {
 		}
 	}
 }
+
+// A question about the server as a whole has no path, and no form but this on
+// its last stretch.
+func TestOptionsOfTheServer(t *testing.T) {
+	noLeaks(t)
+	ln, p := listen(t), run(t, &Server{})
+	served := make(chan heard, 1)
+	go func() { served <- answerOnce(t, ln, ok) }()
+	ask(t, p.addr, "OPTIONS http://"+ln.Addr().String()+" HTTP/1.1\r\nHost: x\r\n\r\n")
+	if got := next(t, served); got.What != "OPTIONS *" || got.Host != ln.Addr().String() {
+		t.Errorf("the server heard %+v", got)
+	}
+}

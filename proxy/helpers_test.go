@@ -106,8 +106,7 @@ func run(t testing.TB, s *Server) *running { return runAt(t, s, "127.0.0.1:0") }
 
 func runAt(t testing.TB, s *Server, addr string) *running {
 	t.Helper()
-	lc := net.ListenConfig{KeepAlive: -1}
-	ln, err := lc.Listen(t.Context(), "tcp4", addr)
+	ln, err := net.Listen("tcp4", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,9 @@ func TestLineHoldsPiecesUntilTheirTime(t *testing.T) {
 				t.Errorf("take %d: %v, piece %d at %v, want %v", i, ok, p.at, l.clock.Now(), want)
 			}
 		}
+		if l.bytes != 0 {
+			t.Errorf("an empty line holds %d bytes", l.bytes)
+		}
 	})
 }
 

@@ -156,6 +156,9 @@ func TestLinkKeepsOrder(t *testing.T) {
 			b := newBench(plan, in...)
 			b.run(t, max(last, leave), nil)
 			b.left(t, data, out...)
+			if slices.Max(b.lates) != 0 { // to wait one's turn is not to be late
+				t.Errorf("late by %v", b.lates)
+			}
 		})
 	}
 }

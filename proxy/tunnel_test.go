@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -322,7 +323,7 @@ func TestFlowsKeepTheirBytes(t *testing.T) {
 		for name, plan := range map[string]*faults.Plan{
 			"null": nil, "once": delayed(short, false, seed), "per piece": delayed(short, true, seed),
 		} {
-			t.Run(name, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, seed %d", name, seed), func(t *testing.T) {
 				noLeaks(t)
 				ln := listen(t)
 				p := run(t, &Server{Origin: divertedTo(ln), Plan: plan})

@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -182,5 +184,52 @@ func TestUpgradeIsCutOff(t *testing.T) {
 	}
 	if got := next(t, f.proxy.ended); got.Err != ErrEnded {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Behind an https URL the upstream's half of the tunnel is TLS.
+func TestTunnelToTLS(t *testing.T) {
+	web := httptest.NewUnstartedServer(nil)
+	web.StartTLS()
+	certificates := web.TLS.Certificates
+	web.Close()
+	for _, end := range []string{"end", "reset"} {
+		t.Run(end, func(t *testing.T) {
+			noLeaks(t)
+			near, far := listen(t), listen(t)
+			client := dial(t, near.Addr().String())
+			inner := accept(t, near)
+			upstream := tls.Client(dial(t, far.Addr().String()), &tls.Config{InsecureSkipVerify: true})
+			outer := accept(t, far)
+			server := tls.Server(outer, &tls.Config{Certificates: certificates})
+			s := &Server{Clock: NewClock(), tunnels: make(map[*tunnel]struct{})}
+			carried := make(chan error, 1)
+			go func() {
+				f := &Flow{}
+				toServer, toClient := s.shape(f, faults.ToServer), s.shape(f, faults.ToClient)
+				toServer.src, toClient.src = inner, upstream
+				carried <- s.join(f, inner, upstream, toServer, toClient)
+			}()
+			send(t, client, "ping")
+			expect(t, server, "ping")
+			send(t, server, "pong")
+			expect(t, client, "pong")
+			if end == "reset" {
+				reset(server)
+				expectReset(t, client)
+				if err := next(t, carried); Failure(err) != "reset" {
+					t.Error(err)
+				}
+				return
+			}
+			closeWrite(t, client)
+			expectEnd(t, server, "")
+			send(t, server, "late")
+			server.Close()
+			expectEnd(t, client, "late")
+			if err := next(t, carried); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
