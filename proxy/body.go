@@ -68,8 +68,10 @@ type body struct {
 
 	bytes atomic.Int64
 	over  atomic.Bool // its end was read
-	mu    sync.Mutex  // guards shaping.sum and broke
-	broke error
+
+	mu     sync.Mutex // guards shaping.sum and what follows
+	broke  error
+	closed bool // and what reading says is not how it broke
 }
 
 // from sets what the body is read from.
@@ -88,9 +90,7 @@ func (s source) Read(p []byte) (int, error) {
 	case io.EOF:
 		s.body.over.Store(true)
 	default:
-		s.body.mu.Lock()
-		s.body.broke = err
-		s.body.mu.Unlock()
+		s.body.fail(err)
 	}
 	return n, err
 }
@@ -139,6 +139,14 @@ func (b *body) told() (int64, Injection) {
 	return b.bytes.Load(), b.sum
 }
 
+func (b *body) fail(err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.closed {
+		b.broke = err
+	}
+}
+
 // err is why reading broke off, nil if it did not.
 func (b *body) err() error {
 	b.mu.Lock()
@@ -177,5 +185,8 @@ func (b *body) Close() error {
 	if b.closer == nil {
 		return nil
 	}
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
 	return b.closer.Close()
 }

@@ -13,6 +13,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -107,8 +108,10 @@ func (s *Server) handle(c *net.TCPConn) {
 	origin, diverted, err := s.Origin(c)
 	switch {
 	case err != nil:
-		s.Log.Error("ask for the origin of a connection", zap.Error(err))
+		f := s.open(&Flow{Entry: EntryIntercepted, Client: addrPort(c.RemoteAddr())})
+		f.Err = fmt.Errorf("%w: %w", ErrOrigin, err)
 		reset(c)
+		s.end(f)
 	case diverted:
 		s.intercepted(c, origin)
 	default:

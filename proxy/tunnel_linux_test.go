@@ -51,6 +51,25 @@ func TestResetBehindBytes(t *testing.T) {
 	})
 }
 
+// A reset is no end of the stream, also where more is on its way to the one
+// who resets than that one takes, so that writing to it fails as well.
+func TestResetAgainstTheStream(t *testing.T) {
+	for _, who := range []string{"client", "server"} {
+		t.Run(who, func(t *testing.T) {
+			inEachWay(t, func(t *testing.T, f flow) {
+				one, other := sides(f)[who][0], sides(f)[who][1]
+				_ = one.SetReadBuffer(16 << 10)
+				_ = other.SetWriteBuffer(4 << 20)
+				send(t, other, string(make([]byte, 3<<20)))
+				expect(t, one, "\x00")
+				reset(one)
+				expectReset(t, other)
+				endedWith(t, f, "reset")
+			})
+		})
+	}
+}
+
 // Who has read the end of a stream and says nothing is told of a reset, too.
 func TestResetIsToldToTheSilent(t *testing.T) {
 	inEachWay(t, func(t *testing.T, f flow) {
