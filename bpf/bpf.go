@@ -49,6 +49,14 @@ type Config struct {
 	Proxy netip.AddrPort
 	// Rules say which destinations are diverted; none diverts nothing.
 	Rules []Rule
+	// Process is the name that processes must have, as /proc/PID/comm shows
+	// it, whenever they start and whichever of their threads connects. The
+	// kernel keeps 15 bytes of a name, so only these are compared. Empty:
+	// everyone.
+	Process string
+	// PID is the one process, as the initial pid namespace numbers it; then
+	// Process means nothing. 0: everyone.
+	PID uint32
 }
 
 // Origin is what the kernel knows of an intercepted connection.
@@ -80,7 +88,8 @@ const (
 	Agent       Verdict = "agent" // a socket of the agent, or a client of its listener
 	NotMatched  Verdict = "upstream-not-matched"
 	Excluded    Verdict = "excluded"
-	UDP         Verdict = "udp" // connected UDP sockets; others are not seen
+	NotTargeted Verdict = "not-targeted" // see [Config.Process] and [Config.PID]
+	UDP         Verdict = "udp"          // connected UDP sockets; others are not seen
 	Loopback    Verdict = "loopback"
 	DNS         Verdict = "dns"
 	LinkLocal   Verdict = "link-local"

@@ -7,6 +7,7 @@
 #define FAULT_CONNECT_H
 
 #include "maps.h"
+#include "target.h"
 
 /* bpf_sk_storage and the LPM trie are asked twice at most for a connect that
  * does not match: that path is the tax on the whole host. */
@@ -85,7 +86,8 @@ static __always_inline void describe_caller(struct origin *o)
 /* decide says what is to become of the connect; only for INTERCEPTED has it
  * remembered `o` on the socket. */
 static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
-					   struct origin *o, enum verdict ipv6_peer)
+					   struct origin *o, enum verdict ipv6_peer,
+					   bool reads_kernel)
 {
 	struct origin *kept;
 	__u32 flags;
@@ -97,6 +99,8 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf
 		return VERDICT_EXCLUDED;
 	if (!(flags & RULE_INTERCEPT))
 		return VERDICT_NOT_MATCHED;
+	if (!is_target(reads_kernel))
+		return VERDICT_NOT_TARGETED;
 	if (ctx->type == SOCK_DGRAM)
 		return VERDICT_UDP;
 	if (is_loopback(o) && !(flags & RULE_LOOPBACK))
@@ -131,7 +135,7 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf
 
 /* intercept returns whether the caller's sockaddr is to be rewritten. */
 static __always_inline bool intercept(struct bpf_sock_addr *ctx, struct origin *o,
-				      enum verdict ipv6_peer)
+				      enum verdict ipv6_peer, bool reads_kernel)
 {
 	struct bpf_sock *sk = ctx->sk;
 	enum verdict v;
@@ -143,7 +147,7 @@ static __always_inline bool intercept(struct bpf_sock_addr *ctx, struct origin *
 	    !(ctx->type == SOCK_DGRAM && ctx->protocol == IPPROTO_UDP))
 		return false;
 	o->port = ctx->user_port;
-	v = decide(ctx, sk, o, ipv6_peer);
+	v = decide(ctx, sk, o, ipv6_peer, reads_kernel);
 	count(v);
 	if (v == VERDICT_INTERCEPTED)
 		return true;
@@ -152,8 +156,7 @@ static __always_inline bool intercept(struct bpf_sock_addr *ctx, struct origin *
 	return false;
 }
 
-SEC("cgroup/connect4")
-int fault_connect4(struct bpf_sock_addr *ctx)
+static __always_inline int divert4(struct bpf_sock_addr *ctx, bool reads_kernel)
 {
 	struct origin o = {.family = AF_INET};
 
@@ -163,7 +166,7 @@ int fault_connect4(struct bpf_sock_addr *ctx)
 		o.source[10] = o.source[11] = 0xff;
 		*(__be32 *)&o.source[12] = ctx->sk->src_ip4;
 	}
-	if (intercept(ctx, &o, VERDICT_INTERCEPTED)) {
+	if (intercept(ctx, &o, VERDICT_INTERCEPTED, reads_kernel)) {
 		ctx->user_ip4 = proxy_ip4;
 		ctx->user_port = proxy_port;
 	}
@@ -206,7 +209,7 @@ static __always_inline enum verdict ipv6_peer(struct bpf_sock *sk)
 	return VERDICT_IPV6_ONLY;
 }
 
-static __always_inline int divert6(struct bpf_sock_addr *ctx, bool sees_ipv6only)
+static __always_inline int divert6(struct bpf_sock_addr *ctx, bool reads_kernel)
 {
 	struct origin o = {.family = AF_INET6};
 	enum verdict peer = VERDICT_INTERCEPTED;
@@ -221,12 +224,12 @@ static __always_inline int divert6(struct bpf_sock_addr *ctx, bool sees_ipv6only
 			o.source[10] = o.source[11] = 0xff;
 			*(__be32 *)&o.source[12] = ctx->sk->src_ip4;
 		}
-	} else if (sees_ipv6only && ctx->sk && ctx->type == SOCK_STREAM) {
+	} else if (reads_kernel && ctx->sk && ctx->type == SOCK_STREAM) {
 		peer = ipv6_peer(ctx->sk);
 	} else {
 		peer = VERDICT_IPV6_UNKNOWN;
 	}
-	if (intercept(ctx, &o, peer)) {
+	if (intercept(ctx, &o, peer, reads_kernel)) {
 		ctx->user_ip6[0] = 0;
 		ctx->user_ip6[1] = 0;
 		ctx->user_ip6[2] = bpf_htonl(0xffff);
@@ -236,6 +239,12 @@ static __always_inline int divert6(struct bpf_sock_addr *ctx, bool sees_ipv6only
 	return 1;
 }
 
+SEC("cgroup/connect4")
+int fault_connect4(struct bpf_sock_addr *ctx)
+{
+	return divert4(ctx, true);
+}
+
 SEC("cgroup/connect6")
 int fault_connect6(struct bpf_sock_addr *ctx)
 {
@@ -243,7 +252,13 @@ int fault_connect6(struct bpf_sock_addr *ctx)
 }
 
 /* For a kernel without BTF, or an agent without CAP_PERFMON: native IPv6 is
- * left alone, IPv4 through an IPv6 socket is not. */
+ * left alone, IPv4 through an IPv6 socket is not. Processes have no names. */
+SEC("cgroup/connect4")
+int fault_plain4(struct bpf_sock_addr *ctx)
+{
+	return divert4(ctx, false);
+}
+
 SEC("cgroup/connect6")
 int fault_mapped6(struct bpf_sock_addr *ctx)
 {

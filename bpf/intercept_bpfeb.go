@@ -61,19 +61,20 @@ const (
 	interceptVerdictVERDICT_AGENT        interceptVerdict = 1
 	interceptVerdictVERDICT_NOT_MATCHED  interceptVerdict = 2
 	interceptVerdictVERDICT_EXCLUDED     interceptVerdict = 3
-	interceptVerdictVERDICT_UDP          interceptVerdict = 4
-	interceptVerdictVERDICT_LOOPBACK     interceptVerdict = 5
-	interceptVerdictVERDICT_DNS          interceptVerdict = 6
-	interceptVerdictVERDICT_LINK_LOCAL   interceptVerdict = 7
-	interceptVerdictVERDICT_DEVICE_BOUND interceptVerdict = 8
-	interceptVerdictVERDICT_SOURCE_BOUND interceptVerdict = 9
-	interceptVerdictVERDICT_IPV6ONLY     interceptVerdict = 10
-	interceptVerdictVERDICT_IPV6UNKNOWN  interceptVerdict = 11
-	interceptVerdictVERDICT_OTHER_NETNS  interceptVerdict = 12
-	interceptVerdictVERDICT_LIMIT        interceptVerdict = 13
-	interceptVerdictVERDICT_MAP_FULL     interceptVerdict = 14
-	interceptVerdictVERDICT_ORIGIN_LOST  interceptVerdict = 15
-	interceptVerdictVERDICT_MAX          interceptVerdict = 16
+	interceptVerdictVERDICT_NOT_TARGETED interceptVerdict = 4
+	interceptVerdictVERDICT_UDP          interceptVerdict = 5
+	interceptVerdictVERDICT_LOOPBACK     interceptVerdict = 6
+	interceptVerdictVERDICT_DNS          interceptVerdict = 7
+	interceptVerdictVERDICT_LINK_LOCAL   interceptVerdict = 8
+	interceptVerdictVERDICT_DEVICE_BOUND interceptVerdict = 9
+	interceptVerdictVERDICT_SOURCE_BOUND interceptVerdict = 10
+	interceptVerdictVERDICT_IPV6ONLY     interceptVerdict = 11
+	interceptVerdictVERDICT_IPV6UNKNOWN  interceptVerdict = 12
+	interceptVerdictVERDICT_OTHER_NETNS  interceptVerdict = 13
+	interceptVerdictVERDICT_LIMIT        interceptVerdict = 14
+	interceptVerdictVERDICT_MAP_FULL     interceptVerdict = 15
+	interceptVerdictVERDICT_ORIGIN_LOST  interceptVerdict = 16
+	interceptVerdictVERDICT_MAX          interceptVerdict = 17
 )
 
 // Names of all BPF objects in the ELF.
@@ -90,6 +91,7 @@ const (
 	interceptProgFaultMapped6   = "fault_mapped6"
 	interceptProgFaultPeername4 = "fault_peername4"
 	interceptProgFaultPeername6 = "fault_peername6"
+	interceptProgFaultPlain4    = "fault_plain4"
 	interceptProgFaultSockops   = "fault_sockops"
 	interceptVarAgentPriority   = "agent_priority"
 	interceptVarNamesCallers    = "names_callers"
@@ -97,6 +99,8 @@ const (
 	interceptVarOriginsTaken    = "origins_taken"
 	interceptVarProxyIp4        = "proxy_ip4"
 	interceptVarProxyPort       = "proxy_port"
+	interceptVarTargetName      = "target_name"
+	interceptVarTargetPid       = "target_pid"
 	interceptVarVerdictType     = "verdict_type"
 )
 
@@ -147,6 +151,7 @@ type interceptProgramSpecs struct {
 	FaultMapped6   *ebpf.ProgramSpec `ebpf:"fault_mapped6"`
 	FaultPeername4 *ebpf.ProgramSpec `ebpf:"fault_peername4"`
 	FaultPeername6 *ebpf.ProgramSpec `ebpf:"fault_peername6"`
+	FaultPlain4    *ebpf.ProgramSpec `ebpf:"fault_plain4"`
 	FaultSockops   *ebpf.ProgramSpec `ebpf:"fault_sockops"`
 }
 
@@ -171,6 +176,8 @@ type interceptVariableSpecs struct {
 	OriginsTaken  *ebpf.VariableSpec `ebpf:"origins_taken"`
 	ProxyIp4      *ebpf.VariableSpec `ebpf:"proxy_ip4"`
 	ProxyPort     *ebpf.VariableSpec `ebpf:"proxy_port"`
+	TargetName    *ebpf.VariableSpec `ebpf:"target_name"`
+	TargetPid     *ebpf.VariableSpec `ebpf:"target_pid"`
 	VerdictType   *ebpf.VariableSpec `ebpf:"verdict_type"`
 }
 
@@ -221,6 +228,8 @@ type interceptVariables struct {
 	OriginsTaken  *ebpf.Variable `ebpf:"origins_taken"`
 	ProxyIp4      *ebpf.Variable `ebpf:"proxy_ip4"`
 	ProxyPort     *ebpf.Variable `ebpf:"proxy_port"`
+	TargetName    *ebpf.Variable `ebpf:"target_name"`
+	TargetPid     *ebpf.Variable `ebpf:"target_pid"`
 	VerdictType   *ebpf.Variable `ebpf:"verdict_type"`
 }
 
@@ -233,6 +242,7 @@ type interceptPrograms struct {
 	FaultMapped6   *ebpf.Program `ebpf:"fault_mapped6"`
 	FaultPeername4 *ebpf.Program `ebpf:"fault_peername4"`
 	FaultPeername6 *ebpf.Program `ebpf:"fault_peername6"`
+	FaultPlain4    *ebpf.Program `ebpf:"fault_plain4"`
 	FaultSockops   *ebpf.Program `ebpf:"fault_sockops"`
 }
 
@@ -243,6 +253,7 @@ func (p *interceptPrograms) Close() error {
 		p.FaultMapped6,
 		p.FaultPeername4,
 		p.FaultPeername6,
+		p.FaultPlain4,
 		p.FaultSockops,
 	)
 }

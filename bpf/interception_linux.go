@@ -32,9 +32,9 @@ type Interception struct {
 // Nothing is diverted before [Interception.Serve].
 //
 // It requires Linux 5.8 and CAP_BPF and CAP_NET_ADMIN; to intercept native
-// IPv6 also CAP_PERFMON and the kernel's BTF. What is missing is told by an
-// error that is [ErrMissing]. Why the verifier refused a program, [VerifierLog]
-// tells.
+// IPv6, and for [Config.Process], also CAP_PERFMON and the kernel's BTF. What is
+// missing is told by an error that is [ErrMissing]. Why the verifier refused a
+// program, [VerifierLog] tells.
 func Attach(cfg Config) (*Interception, error) {
 	if !cfg.Proxy.Addr().Is4() || cfg.Proxy.Port() == 0 {
 		return nil, fmt.Errorf("attach to %v: not an IPv4 address and port", cfg.Proxy)
@@ -42,15 +42,23 @@ func Attach(cfg Config) (*Interception, error) {
 	if err := Check(); err != nil {
 		return nil, err
 	}
+	if err := checkProcessName(cfg.Process); err != nil {
+		return nil, err
+	}
 	if err := rlimit.RemoveMemlock(); err != nil { // before Linux 5.11
 		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
+	}
+	if cfg.Process != "" && cfg.PID == 0 {
+		if err := canReadProcessNames(); err != nil {
+			return nil, err
+		}
 	}
 	cgroup, path, err := openCgroup(cfg.Cgroup)
 	if err != nil {
 		return nil, err
 	}
 	defer cgroup.Close()
-	i := &Interception{cgroup: path, ipv6: canReadIPv6Only()}
+	i := &Interception{cgroup: path, ipv6: canReadKernel()}
 	if err := i.load(cfg); err != nil {
 		return nil, refused("load programs", err)
 	}
@@ -86,9 +94,16 @@ func (i *Interception) load(cfg Config) error {
 	if err := spec.Variables[interceptVarNamesCallers].Set(hasCapability(unix.CAP_PERFMON)); err != nil {
 		return err
 	}
+	if err := spec.Variables[interceptVarTargetPid].Set(cfg.PID); err != nil {
+		return err
+	}
+	if err := spec.Variables[interceptVarTargetName].Set(inKernel(cfg.Process)); err != nil {
+		return err
+	}
 	// Both variants have the same type and are filled by the same name; the
 	// one that is not used must not reach a kernel that cannot relocate it.
 	if i.ipv6 != nil {
+		spec.Programs[interceptProgFaultConnect4] = spec.Programs[interceptProgFaultPlain4].Copy()
 		spec.Programs[interceptProgFaultConnect6] = spec.Programs[interceptProgFaultMapped6].Copy()
 	}
 	if err := spec.LoadAndAssign(&i.objs, nil); err != nil {
@@ -243,6 +258,7 @@ var verdictWords = [interceptVerdictVERDICT_MAX]Verdict{
 	interceptVerdictVERDICT_AGENT:        Agent,
 	interceptVerdictVERDICT_NOT_MATCHED:  NotMatched,
 	interceptVerdictVERDICT_EXCLUDED:     Excluded,
+	interceptVerdictVERDICT_NOT_TARGETED: NotTargeted,
 	interceptVerdictVERDICT_UDP:          UDP,
 	interceptVerdictVERDICT_LOOPBACK:     Loopback,
 	interceptVerdictVERDICT_DNS:          DNS,
@@ -275,9 +291,10 @@ func (i *Interception) Counts() (map[Verdict]uint64, error) {
 	return counts, nil
 }
 
-// canReadIPv6Only says why the programs may not look into a kernel socket for
-// the bit that tells whether it can have an IPv4-mapped peer; nil if they may.
-func canReadIPv6Only() error {
+// canReadKernel says why the programs may not look into what the kernel keeps
+// for itself; nil if they may. Of a socket they want the bit that tells whether
+// it can have an IPv4-mapped peer, of a process its name.
+func canReadKernel() error {
 	if !hasCapability(unix.CAP_PERFMON) {
 		return &MissingError{What: "cap_perfmon is missing", Hint: "sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep \"$(command -v fault)\""}
 	}

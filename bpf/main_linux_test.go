@@ -39,6 +39,10 @@ func TestMain(m *testing.M) {
 		agentProcess()
 		return
 	}
+	if os.Getenv("FAULT_BPF_CALLER") != "" {
+		callerProcess()
+		return
+	}
 	os.Exit(inCgroup(m.Run))
 }
 

@@ -34,6 +34,11 @@ volatile const __be16 proxy_port = 0;
  * for that. */
 volatile const bool names_callers = true;
 
+/* Whose connects are meant: those of one process, else of all processes with
+ * one name; 0 and "" are everyone. */
+volatile const __u32 target_pid = 0;
+volatile const char target_name[16] = {};
+
 /* SO_PRIORITY of the sockets with which agents dial. Two agents do not know
  * each other's sockets, and each would divert what the other dials, for ever.
  * The low bits, by which queues choose a band, are those of no priority. */
@@ -46,6 +51,7 @@ enum verdict {
 	VERDICT_AGENT,	      /* a socket of an agent, or a connect to our listener */
 	VERDICT_NOT_MATCHED,  /* no --upstream pattern names the destination */
 	VERDICT_EXCLUDED,     /* a !pattern names it */
+	VERDICT_NOT_TARGETED, /* of a process that is not meant */
 	VERDICT_UDP,	      /* connected UDP: only TCP is carried */
 	VERDICT_LOOPBACK,     /* not named, so not meant */
 	VERDICT_DNS,	      /* the same for TCP port 53 */

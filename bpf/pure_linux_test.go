@@ -119,3 +119,21 @@ func TestMissingErrorNamesWhatAndWhy(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+func TestProcessName(t *testing.T) {
+	for name, want := range map[string]string{
+		"": "", "curl": "", "a b": "", "naïve": "", strings.Repeat("long", 9): "",
+		" ": "is blank", "\n\t": "is blank", "a\x00b": "has a NUL", "\x00": "has a NUL",
+	} {
+		err := checkProcessName(name)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", name, err, want)
+		}
+	}
+	for name, want := range map[string]string{"": "", "curl": "curl", "exactly 15 long": "exactly 15 long", "sixteen are here": "sixteen are her"} {
+		comm := inKernel(name)
+		if got := strings.TrimRight(string(comm[:]), "\x00"); got != want || comm[15] != 0 {
+			t.Errorf("%q is kept as %q, want %q", name, got, want)
+		}
+	}
+}
