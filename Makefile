@@ -48,14 +48,11 @@ test-kernels: ## run the BPF and interception tests on old and new kernels, in q
 	scripts/kernels/test.sh $(K)
 
 .PHONY: fuzz
-T ?= 5s
-fuzz: ## fuzz each parser for T (5s)
+T ?= 1m
+fuzz: ## fuzz each parser for T (1m), two at a time
 	@set -e; for package in $$(go list ./...); do \
-		targets=$$(go test -list '^Fuzz' $$package); \
-		for target in $$(echo "$$targets" | grep '^Fuzz'); do \
-			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(T) $$package; \
-		done; \
-	done
+		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do echo "$$package $$target"; done; \
+	done | xargs -L 1 -P 2 sh -c 'go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(T) -parallel 1 "$$0"'
 
 .PHONY: bench
 bench: ## measure

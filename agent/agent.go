@@ -7,9 +7,9 @@ package agent
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"time"
 
@@ -18,6 +18,7 @@ import (
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
+	"github.com/faultproxy/fault/proxy/mapping"
 	"github.com/faultproxy/fault/proxy/upstream"
 )
 
@@ -37,6 +38,17 @@ type Config struct {
 	Version string
 	// Proxy is where to listen; IPv4. Port 0 takes a free one.
 	Proxy netip.AddrPort
+	// NoProxy turns clients away that ask for an HTTP proxy; if nothing is
+	// intercepted either, nobody listens at Proxy.
+	NoProxy bool
+	// Mappings are more listeners, each for one target.
+	Mappings []mapping.Mapping
+	// HTTPUpstream is where all requests of explicit HTTP clients go, whatever
+	// they ask for; nil is where they ask for.
+	HTTPUpstream *proxy.Target
+	// TLS verifies upstreams to which the proxy itself speaks TLS; nil is with
+	// the system's roots.
+	TLS *tls.Config
 	// Upstreams says which destinations are meant. None: everything that an
 	// explicit client asks for, and nothing is intercepted.
 	Upstreams upstream.Set
@@ -44,8 +56,12 @@ type Config struct {
 	Transparent Transparent
 	// Cgroup is the subtree whose processes are intercepted; empty for all.
 	Cgroup string
+	// Process is the name of the processes that are intercepted, PID the one
+	// that is; everybody if they are empty. PID wins.
+	Process string
+	PID     uint32
 	// Faults are injected into matching flows.
-	Faults []faults.Fault
+	Faults []faults.Planned
 	// Seed decides every draw.
 	Seed uint64
 	// Duration ends the run that long after it is ready; 0 is never.
@@ -53,12 +69,21 @@ type Config struct {
 	// Out gets the start page, the lines and the summary; nil for none. The
 	// caller closes it.
 	Out *lines.Writer
+	// SummaryJSON ends Out with the summary as an event, for programs that
+	// read what was meant for people.
+	SummaryJSON bool
+	// JSON gets the events of the run, a line each; nil for none. The caller
+	// closes it. It may be the same as Out, which then gets nothing else.
+	JSON *lines.Writer
+	// Replay is the arguments that would start this run again.
+	Replay []string
 	// Tail writes a line for each flow that ends.
 	Tail bool
 	// Hurry ends a run that is ending at once, when it is closed.
 	Hurry <-chan struct{}
-	// Warn is told what the user must know although the run goes on, if there
-	// is no Out to say it on.
+	// Warn is told what the user must know although the run goes on, if Out
+	// does not say it: once at a time, but not from where Run was called, and
+	// nobody waits for it for long.
 	Warn func(text, hint string)
 	Log  *zap.Logger
 }
@@ -71,15 +96,19 @@ func (c *Config) Validate() error {
 	if c.Transparent == On && !c.Upstreams.Intercepts() {
 		return errors.New("nothing to intercept: no upstreams")
 	}
+	if c.NoProxy && len(c.Mappings) == 0 && !c.wants() {
+		return errors.New("nothing to do: no connections are intercepted, and there is neither a proxy nor a mapping")
+	}
 	for _, f := range c.Faults {
-		if v, ok := f.(interface{ Validate() error }); ok {
-			if err := v.Validate(); err != nil {
-				return err
-			}
+		if err := f.Validate(); err != nil {
+			return err
 		}
 	}
 	return nil
 }
+
+// wants says whether connections are to be intercepted.
+func (c *Config) wants() bool { return c.Transparent != Off && c.Upstreams.Intercepts() }
 
 // drainTime is how long flows may take to end once the run has.
 const drainTime = 5 * time.Second
@@ -103,38 +132,42 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	if err != nil {
 		return notStarted(ctx, err)
 	}
-	ln, err := listen(ctx, cfg.Proxy)
+	at, err := listen(ctx, &cfg, cut.wanted)
 	if err != nil {
 		return notStarted(ctx, err)
 	}
-	defer ln.Close()
-	if err := cut.attach(&cfg, ln); err != nil {
+	defer at.close()
+	if err := cut.attach(&cfg, at.proxy); err != nil {
 		return notStarted(ctx, err)
 	}
 	defer cut.close()
+	if cfg.NoProxy && cut.programs == nil {
+		at.closeProxy()
+	}
 	r := newReporter(&cfg, cut)
 	server := &proxy.Server{
-		Plan:     &faults.Plan{Faults: cfg.Faults, Seed: cfg.Seed},
-		Matches:  cfg.Upstreams.Match,
-		Observer: r,
-		Clock:    r.clock,
-		Log:      cfg.Log,
+		Plan:      &faults.Plan{Faults: cfg.Faults, Seed: cfg.Seed},
+		Matches:   r.meant,
+		NoClients: cfg.NoProxy,
+		Upstream:  cfg.HTTPUpstream,
+		TLS:       cfg.TLS,
+		Observer:  r,
+		Clock:     r.clock,
+		Log:       cfg.Log,
 	}
 	if cut.programs != nil {
 		server.Exempt = cut.programs.Exempt
 		server.Origin = cut.origin
 	}
-	accepting := make(chan error, 1)
-	go func() { accepting <- server.Serve(ln) }()
+	accepting := at.serve(server)
 	if err := cut.begin(); err != nil {
-		ln.Close()
-		<-accepting
+		_ = at.stop(accepting)
 		server.Drain(expired)
 		return Report{}, err
 	}
-	r.started(ln.Addr().(*net.TCPAddr).AddrPort(), time.Since(began))
-	reason := await(ctx, cfg.Duration, cut)
-	return end(&cfg, server, ln, accepting, cut, r, reason)
+	r.started(at, time.Since(began))
+	reason := r.await(ctx)
+	return end(&cfg, server, at, accepting, cut, r, reason)
 }
 
 // notStarted is the end of a run that did not come to be. If it was told to
@@ -153,18 +186,6 @@ var expired = func() context.Context {
 	return ctx
 }()
 
-// listen opens the one listening socket.
-func listen(ctx context.Context, addr netip.AddrPort) (*net.TCPListener, error) {
-	lc := net.ListenConfig{KeepAlive: -1}
-	// An MPTCP socket is a pair of sockets; the programs know only one.
-	lc.SetMultipathTCP(false)
-	ln, err := lc.Listen(ctx, "tcp4", addr.String())
-	if err != nil {
-		return nil, &ListenError{addr, err}
-	}
-	return ln.(*net.TCPListener), nil
-}
-
 // SettingError is a setting that this host has no use for.
 type SettingError struct {
 	// Flag is the flag's name without dashes, Value what it was.
@@ -180,55 +201,13 @@ func (e *SettingError) Error() string { return fmt.Sprintf("--%s `%s`: %v", e.Fl
 // Unwrap gives the cause.
 func (e *SettingError) Unwrap() error { return e.Err }
 
-// ListenError is a proxy address that cannot be listened on.
-type ListenError struct {
-	Address netip.AddrPort
-	Err     error
-}
-
-// Error names the address and what the kernel said.
-func (e *ListenError) Error() string {
-	var op *net.OpError
-	cause := e.Err
-	if errors.As(cause, &op) {
-		cause = op.Err
-	}
-	return fmt.Sprintf("cannot listen on %v: %v", e.Address, cause)
-}
-
-// Unwrap gives what the kernel said.
-func (e *ListenError) Unwrap() error { return e.Err }
-
-// await waits for the end of the run and returns why it ended.
-func await(ctx context.Context, duration time.Duration, cut *interception) Reason {
-	var over <-chan time.Time
-	if duration > 0 {
-		t := time.NewTimer(duration)
-		defer t.Stop()
-		over = t.C
-	}
-	housekeeping := time.NewTicker(10 * time.Second)
-	defer housekeeping.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return BySignal
-		case <-over:
-			return ByDuration
-		case <-housekeeping.C:
-			cut.sweep()
-		}
-	}
-}
-
 // end undoes the run: first the diversion, so that new connections go direct
 // at once, then the rest.
-func end(cfg *Config, server *proxy.Server, ln *net.TCPListener, accepting <-chan error,
+func end(cfg *Config, server *proxy.Server, at *listeners, accepting <-chan error,
 	cut *interception, r *reporter, reason Reason) (Report, error) {
 	lasted := r.clock.Now()
 	err := cut.stop()
-	_ = ln.SetDeadline(time.Now().Add(backlogTime))
-	err = errors.Join(err, <-accepting, ln.Close())
+	err = errors.Join(err, at.stop(accepting))
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	finished := make(chan struct{})
@@ -241,6 +220,5 @@ func end(cfg *Config, server *proxy.Server, ln *net.TCPListener, accepting <-cha
 	}()
 	server.Drain(drain)
 	close(finished)
-	report := r.finish(reason, lasted)
-	return report, err
+	return r.finish(reason, lasted, err != nil), err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -48,7 +49,7 @@ func TestIntercepts(t *testing.T) {
 	for _, want := range []string{
 		"intercepts  every new TCP connection",
 		"ended after", "(signal)",
-		`flows       4    4 matched`,
+		"flows           4   4 matched, 0 passed through; 0 cut off at the end\n",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -171,6 +172,133 @@ func TestLimit(t *testing.T) {
 	p.signal(syscall.SIGTERM)
 	if text := p.end(); !regexp.MustCompile(`left alone .*\d+ limit`).MatchString(text) {
 		t.Errorf("no flow beyond the limit in\n%s", text)
+	}
+}
+
+// TestTargets intercepts one process only, told by its number or its name.
+func TestTargets(t *testing.T) {
+	needsRoot(t)
+	name, err := os.ReadFile("/proc/self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	self := uint32(os.Getpid())
+	if !inInitialPIDNamespace() {
+		self = 0 // nobody here knows the number that the kernel knows us by
+	}
+	for what, tc := range map[string]struct {
+		settings
+		says string
+		hit  bool
+	}{
+		"pid":           {settings{PID: self}, fmt.Sprintf("from process %d in this network namespace", self), true},
+		"other pid":     {settings{PID: self + 1<<21}, "", false},
+		"process":       {settings{Process: strings.TrimSpace(string(name))}, "from processes named " + strings.TrimSpace(string(name)) + " in this", true},
+		"other process": {settings{Process: "nobody"}, "", false},
+	} {
+		if tc.PID == 0 && tc.Process == "" {
+			continue
+		}
+		t.Run(what, func(t *testing.T) {
+			ns := newNS(t)
+			echo(t, ns)
+			tc.Upstreams = []string{"*"}
+			p := start(t, ns, tc.settings)
+			if _, _, err := exchange(ns, "text"); err != nil {
+				t.Fatal(err)
+			}
+			p.signal(syscall.SIGTERM)
+			text := p.end()
+			if hit := strings.Contains(text, " -> 192.0.2.10:80 matched"); hit != tc.hit || !strings.Contains(text, tc.says) {
+				t.Errorf("want a flow: %t, and %q in\n%s", tc.hit, tc.says, text)
+			}
+			// Those of other namespaces may be among them.
+			if !tc.hit && !regexp.MustCompile(`left alone .*\d not-targeted`).MatchString(text) {
+				t.Errorf("what was left alone is not counted:\n%s", text)
+			}
+		})
+	}
+}
+
+// TestNamedUpstream holds that faults are for the addresses of a name: the
+// kernel gives us no names.
+func TestNamedUpstream(t *testing.T) {
+	ns := newNS(t)
+	local := netip.MustParseAddrPort("127.0.0.1:7")
+	echoAt(t, ns, local)
+	p := start(t, ns, settings{Upstreams: []string{"localhost:7"}})
+	c, err := dialAt(ns, local)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	p.signal(syscall.SIGTERM)
+	if text := p.end(); !strings.Contains(text, " -> 127.0.0.1:7 matched") {
+		t.Errorf("the flow did not match:\n%s", text)
+	}
+}
+
+// TestEvents holds what programs are told of a run.
+func TestEvents(t *testing.T) {
+	ns := newNS(t)
+	echo(t, ns)
+	p := start(t, ns, settings{Upstreams: []string{"*"}, Latency: 50 * time.Millisecond, JSON: true})
+	for range 3 {
+		if _, _, err := exchange(ns, "text"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	all := decoded(t, p.end())
+	if got := strings.Join(all.words, " "); got != "start fault flow flow flow fault summary" {
+		t.Fatalf("the events are %s", got)
+	}
+	if s := all.start; s.Mode != "transparent" || s.PID != p.cmd.Process.Pid || s.Interception.Netns != ns.Inode() ||
+		s.OpenConnections == nil || *s.OpenConnections != 0 || !strings.HasPrefix(s.Listen, "127.0.0.1:") {
+		t.Errorf("it started with %+v, %+v", s, s.Interception)
+	}
+	for _, f := range all.flows {
+		if f.Verdict != "matched" || f.EnteredBy != "intercepted" || f.Upstream.IP != "192.0.2.10" || f.Upstream.Port != 80 ||
+			f.Error != "" || *f.ToServerBytes != 4 || f.Process.Name == "" || len(f.Faults) != 1 {
+			t.Errorf("a flow is %+v", f)
+			continue
+		}
+		if in := f.Faults[0]; in.ID != "latency" || in.Link != "to-client" || *in.DelayMS < 50 || in.DrawnMS[0] != 50 {
+			t.Errorf("its latency is %+v", in)
+		}
+	}
+	sum := all.summary
+	if sum.Flows.Met != 3 || sum.Flows.Matched != 3 || sum.Flows.Passed != 0 || sum.Flows.Errors != 0 || sum.Flows.LeftAlone == nil ||
+		sum.Reason != "signal" || sum.ToServerBytes != 12 || *sum.Faults[0].Injected.N != 3 || *sum.Faults[0].Asked.P50MS != 50 {
+		t.Errorf("the summary is %+v, %+v", sum, sum.Faults)
+	}
+}
+
+// TestCountsOpenConnections holds that connections of before the run are
+// counted, but not those within the host.
+func TestCountsOpenConnections(t *testing.T) {
+	ns := newNS(t)
+	local := netip.MustParseAddrPort("127.0.0.1:7")
+	echo(t, ns)
+	echoAt(t, ns, local)
+	for _, at := range []netip.AddrPort{server, local} {
+		c, err := dialAt(ns, at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := start(t, ns, settings{Upstreams: []string{"*"}})
+	p.signal(syscall.SIGTERM)
+	// Both ends of a connection to an address of the host's own are in it.
+	if text := p.end(); !strings.Contains(text, "untouched       2   connections open before the start\n") {
+		t.Errorf("not two ends are counted:\n%s", text)
 	}
 }
 

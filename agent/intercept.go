@@ -11,6 +11,7 @@ import (
 
 	"github.com/faultproxy/fault/bpf"
 	"github.com/faultproxy/fault/proxy"
+	"github.com/faultproxy/fault/proxy/upstream"
 )
 
 // interception is the kernel's part of a run, in the namespace of the
@@ -19,8 +20,8 @@ type interception struct {
 	wanted   bool
 	explicit string // if it was wanted and cannot be had: why
 	hint     string
-	rules    []bpf.Rule
-	cgroup   string // the subtree that was asked for
+	meant    upstream.Set // the patterns, with addresses in the place of names
+	open     *int         // connections before there were programs; nil if nobody knows
 
 	programs *bpf.Interception
 	listener *net.TCPListener
@@ -31,8 +32,7 @@ type interception struct {
 // prepare finds out what can be known before anything is opened.
 func prepare(ctx context.Context, cfg *Config) (*interception, error) {
 	i := &interception{
-		wanted: cfg.Transparent != Off && cfg.Upstreams.Intercepts(),
-		cgroup: cfg.Cgroup, log: cfg.Log,
+		wanted: cfg.wants(), log: cfg.Log,
 	}
 	if !i.wanted {
 		return i, nil
@@ -40,7 +40,7 @@ func prepare(ctx context.Context, cfg *Config) (*interception, error) {
 	// Privilege first: the explicit proxy need not know addresses of names.
 	err := bpf.Check()
 	if err == nil {
-		i.rules, err = rules(ctx, cfg.Upstreams)
+		i.meant, err = resolved(ctx, cfg.Upstreams)
 	}
 	return i, i.refused(cfg, err)
 }
@@ -55,7 +55,14 @@ func (i *interception) attach(cfg *Config, ln *net.TCPListener) error {
 	if i.netns, err = currentNetns(); err != nil {
 		return err
 	}
-	i.programs, err = bpf.Attach(bpf.Config{Cgroup: i.cgroup, Proxy: reachable(addrPort(ln.Addr())), Rules: i.rules})
+	open := openConnections()
+	i.programs, err = bpf.Attach(bpf.Config{
+		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
+		Proxy: reachable(addrPort(ln.Addr())), Rules: rules(i.meant),
+	})
+	if err == nil {
+		i.open = open
+	}
 	return i.refused(cfg, err)
 }
 
@@ -79,7 +86,7 @@ func (i *interception) refused(cfg *Config, err error) error {
 			"a cgroup is a folder such as /sys/fs/cgroup/system.slice; `systemd-cgls` shows them"}
 	case !errors.As(err, &missing):
 		return &InterceptError{err, ""}
-	case cfg.Transparent == On:
+	case cfg.Transparent == On, cfg.NoProxy && len(cfg.Mappings) == 0: // nothing would be left
 		return &InterceptError{err, missing.Hint}
 	}
 	i.wanted, i.explicit, i.hint = false, err.Error(), missing.Hint
@@ -98,6 +105,25 @@ func (e *InterceptError) Error() string { return "cannot intercept: " + e.Err.Er
 
 // Unwrap gives the cause.
 func (e *InterceptError) Unwrap() error { return e.Err }
+
+// matcher says which destinations faults are for. The kernel knows addresses
+// only, so that a connection that it diverted is for one of those that a name
+// had at the start.
+func (i *interception) matcher(set upstream.Set) matcher {
+	if i.programs == nil {
+		return set.Match
+	}
+	return func(host string, port uint16, addrs func() []netip.Addr) bool {
+		if isAddress(host) {
+			return i.meant.Match(host, port, nil)
+		}
+		return set.Match(host, port, addrs)
+	}
+}
+
+// matcher is what the proxy asks of a destination. addrs gives the addresses of
+// a name.
+type matcher func(host string, port uint16, addrs func() []netip.Addr) bool
 
 // begin lets connections come.
 func (i *interception) begin() error {

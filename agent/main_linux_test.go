@@ -41,6 +41,9 @@ type settings struct {
 	Duration  time.Duration
 	Files     uint64 // limit of open files, 0 for that of the test
 	Port      uint16 // of the proxy
+	PID       uint32
+	Process   string
+	JSON      bool // write events, and nothing else
 }
 
 func TestMain(m *testing.M) {
@@ -77,11 +80,15 @@ func agentProcess(text []byte) error {
 	cfg := Config{
 		Version: "test", Proxy: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.Port), Upstreams: set, Transparent: On,
 		Seed: 1, Duration: s.Duration, Out: out, Tail: true, Log: zap.NewNop(),
+		PID: s.PID, Process: s.Process,
+	}
+	if s.JSON {
+		cfg.JSON = out
 	}
 	if s.Latency > 0 {
-		cfg.Faults = []faults.Fault{faults.Latency{
+		cfg.Faults = []faults.Planned{{Fault: faults.Latency{
 			Delay: faults.Normal{Mean: s.Latency}, On: faults.LinksOf(faults.Server, faults.Ingress),
-		}}
+		}}}
 	}
 	_, err = Run(ctx, cfg)
 	return err
@@ -117,7 +124,12 @@ func newNS(t *testing.T) *netns.NS {
 // it is sent.
 func echo(t *testing.T, ns *netns.NS) *net.TCPListener {
 	t.Helper()
-	ln, err := ns.Listen(t.Context(), "tcp4", server.String(), nil)
+	return echoAt(t, ns, server)
+}
+
+func echoAt(t *testing.T, ns *netns.NS, at netip.AddrPort) *net.TCPListener {
+	t.Helper()
+	ln, err := ns.Listen(t.Context(), "tcp4", at.String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +201,7 @@ func (p *process) read(out io.Reader) {
 		p.mu.Lock()
 		fmt.Fprintln(&p.text, lines.Text())
 		p.mu.Unlock()
-		if strings.HasPrefix(lines.Text(), "ready after") {
+		if strings.HasPrefix(lines.Text(), "ready after") || strings.HasPrefix(lines.Text(), `{"event":"start"`) {
 			close(p.ready)
 		}
 	}
@@ -223,10 +235,12 @@ func (p *process) signal(s os.Signal) {
 }
 
 // dial connects to the server from within a namespace.
-func dial(ns *netns.NS) (*net.TCPConn, error) {
+func dial(ns *netns.NS) (*net.TCPConn, error) { return dialAt(ns, server) }
+
+func dialAt(ns *netns.NS, at netip.AddrPort) (*net.TCPConn, error) {
 	var c net.Conn
 	err := ns.Do(func() (err error) {
-		c, err = net.DialTimeout("tcp4", server.String(), patience)
+		c, err = net.DialTimeout("tcp4", at.String(), patience)
 		return err
 	})
 	if err != nil {

@@ -1,9 +1,8 @@
 package agent
 
 import (
-	"net/netip"
-	"sync"
-	"sync/atomic"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -24,53 +23,69 @@ const (
 
 // Report is what happened in a run. All of it was measured.
 type Report struct {
+	PID    int
 	Reason Reason
+	// Failed says that the host broke something of the run.
+	Failed bool
 	// Lasted is the time from ready to the end, without draining.
 	Lasted time.Duration
-	// Flows came to the proxy: Matched through faults, the others unaltered.
-	// CutOff of them were still open when the run had ended.
+	// Flows came to the proxy: Matched through faults, the others unaltered,
+	// counted by reason in Passed. CutOff of them were still open when the run
+	// had ended.
 	Flows, Matched, CutOff uint64
+	Passed                 map[string]uint64
 	// Errors counts flows that failed, by reason.
 	Errors map[string]uint64
-	// Connects counts connect(2) calls by what became of them; nil if the run
-	// did not intercept.
-	Connects map[bpf.Verdict]uint64
+	// Intercepted says that the run did that, and Connects counts connect(2)
+	// calls by what became of them.
+	Intercepted bool
+	Connects    map[bpf.Verdict]uint64
+	// Open is how many connections were there before the run; nil if that is
+	// not known.
+	Open *int
 	// Bytes is what was carried on each link, by [faults.Link].
 	Bytes [2]uint64
 	// Injected is what each fault of the plan did.
 	Injected []Injected
+	// Dropped is how many lines nobody read in time.
+	Dropped uint64
 }
 
-// Injected is what one fault did to each link, by [faults.Link].
+// Injected is what one fault did.
 type Injected struct {
-	Fault faults.Fault
+	faults.Planned
+	// PerLink is what it did to each link, by [faults.Link].
+	PerLink [2]LinkInjected
+	// Tried is how many packets, or requests, it decided about, and Hit how
+	// many of them it chose.
+	Tried, Hit uint64
+	// Flows is how many flows it did that to, of those that ended.
+	Flows uint64
+}
+
+// LinkInjected is what one fault did to one link of all flows.
+type LinkInjected struct {
 	// Delay is how long pieces were held, Late how much of that was not
 	// drawn: both in microseconds.
-	Delay, Late [2]*hdrhistogram.Histogram
+	Delay, Late *hdrhistogram.Histogram
+	// Held is the sum of the delays.
+	Held time.Duration
+	// Swallowed is how many bytes never went on.
+	Swallowed uint64
+	// BusiestSecond is how many bytes of one flow went on in one second of the
+	// run, at most, of the flows that ended.
+	BusiestSecond int64
 }
 
-// reporter is told of flows and keeps count of them. It is the run's
-// [proxy.Observer].
-type reporter struct {
-	cfg   *Config
-	clock proxy.Clock
-	cut   *interception
-	room  flowLimit
-
-	mu    sync.Mutex
-	total Report
-}
-
-func newReporter(cfg *Config, cut *interception) *reporter {
-	r := &reporter{cfg: cfg, clock: proxy.NewClock(), cut: cut}
-	r.room = flowLimit{limit: maxFlows(), pause: cut.pause, resume: cut.begin}
-	r.total.Errors = make(map[string]uint64)
-	for _, f := range cfg.Faults {
-		in := Injected{Fault: f}
-		for link := range in.Delay {
-			in.Delay[link], in.Late[link] = newHistogram(), newHistogram()
+// newReport is a report of a run in which nothing has happened yet.
+func newReport(plan []faults.Planned) Report {
+	r := Report{Passed: make(map[string]uint64), Errors: make(map[string]uint64)}
+	for _, f := range plan {
+		in := Injected{Planned: f}
+		for link := range in.PerLink {
+			in.PerLink[link].Delay, in.PerLink[link].Late = newHistogram(), newHistogram()
 		}
-		r.total.Injected = append(r.total.Injected, in)
+		r.Injected = append(r.Injected, in)
 	}
 	return r
 }
@@ -85,99 +100,140 @@ func record(h *hdrhistogram.Histogram, d time.Duration) {
 	_ = h.RecordValue(min(max(d.Microseconds(), 0), h.HighestTrackableValue()))
 }
 
-// FlowOpened is that of [proxy.Observer].
-func (r *reporter) FlowOpened(*proxy.Flow) { r.room.add(1) }
-
-// Injected is that of [proxy.Observer].
-func (r *reporter) Injected(link faults.Link, d faults.Delay, late time.Duration) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	in := &r.total.Injected[d.Fault]
-	record(in.Delay[link], d.Length+late)
-	record(in.Late[link], late)
+// injected counts what a fault did to a piece.
+func (r *Report) injected(link faults.Link, e faults.Effect, late time.Duration) {
+	in := &r.Injected[e.Fault]
+	in.Tried += uint64(e.Tried)
+	in.Hit += uint64(e.Hit)
+	on := &in.PerLink[link]
+	switch e.Delay {
+	case 0:
+	case faults.Never:
+		on.Swallowed += uint64(e.Bytes)
+	default:
+		on.Held += e.Delay + late
+		record(on.Delay, e.Delay+late)
+		record(on.Late, late)
+	}
 }
 
-// FlowEnded is that of [proxy.Observer].
-func (r *reporter) FlowEnded(f *proxy.Flow) {
-	r.room.add(-1)
-	failure := proxy.Failure(f.Err)
-	r.mu.Lock()
-	r.total.Flows++
+// ended counts a flow.
+func (r *Report) ended(f *proxy.Flow) {
+	r.Flows++
 	if f.Matched {
-		r.total.Matched++
+		r.Matched++
+	} else {
+		r.Passed[passedReason(f)]++
 	}
-	switch failure {
-	case "":
-	case "cut-off":
-		r.total.CutOff++
-	default:
-		r.total.Errors[failure]++
+	if cutOff(f) {
+		r.CutOff++
+	} else if f.Err != nil {
+		r.Errors[proxy.Failure(f.Err)]++
 	}
 	for link, n := range f.Bytes {
-		r.total.Bytes[link] += uint64(n)
+		r.Bytes[link] += uint64(n)
 	}
-	r.mu.Unlock()
-	if r.cfg.Tail {
-		r.print(flowLine(time.Now(), f, failure))
-	}
-	logFlow(r.cfg.Log, f, failure)
-}
-
-// started writes the start page.
-func (r *reporter) started(at netip.AddrPort, took time.Duration) {
-	r.print(startPage(r.cfg, r.cut, at, took))
-	if r.cut.explicit != "" && r.cfg.Out == nil {
-		r.cfg.Warn("nothing is intercepted: "+r.cut.explicit, r.cut.hint)
+	for n, i := range f.Injected {
+		in := &r.Injected[i.Fault]
+		if !slices.ContainsFunc(f.Injected[:n], func(other proxy.Injection) bool { return other.Fault == i.Fault }) {
+			in.Flows++
+		}
+		on := &in.PerLink[i.Link]
+		on.BusiestSecond = max(on.BusiestSecond, i.BusiestSecond)
 	}
 }
 
-func (r *reporter) print(text string) {
-	if r.cfg.Out != nil {
-		r.cfg.Out.Print(text)
+// cutOff says whether a flow was still open when the run had ended, which is
+// no failure of its own.
+func cutOff(f *proxy.Flow) bool { return proxy.Failure(f.Err) == "cut-off" }
+
+// passedReason is why a flow passed through unaltered.
+func passedReason(f *proxy.Flow) string {
+	if failure := proxy.Failure(f.Err); failure == "origin-unknown" {
+		return failure
 	}
+	return "upstream-not-matched"
 }
 
-// finish writes the summary.
-func (r *reporter) finish(reason Reason, lasted time.Duration) Report {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.total.Reason, r.total.Lasted = reason, lasted
-	r.total.Connects = r.cut.counts()
-	r.print(summary(&r.total))
-	return r.total
-}
-
-// flowLimit keeps flows from taking the last descriptors. At the limit new
-// connections go direct, until some have ended.
-type flowLimit struct {
-	limit         int64
-	pause, resume func() error
-
-	open   atomic.Int64
-	mu     sync.Mutex
-	paused bool
-}
-
-// descriptorsPerFlow is what one flow needs at most: two sockets, and for each
-// link the pipe through which the kernel moves bytes.
-const descriptorsPerFlow = 6
-
-func maxFlows() int64 {
-	const own = 64 // everything that is not a flow
-	return max(1, (descriptorLimit()-own)/descriptorsPerFlow)
-}
-
-func (l *flowLimit) add(n int64) {
-	open := l.open.Add(n)
-	if open != l.limit && open != l.limit*9/10 {
-		return
+// leftAlone is the connect(2) calls that were none of ours; nil if nobody
+// counted.
+func (r *Report) leftAlone() map[string]uint64 {
+	if !r.Intercepted {
+		return nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch open := l.open.Load(); {
-	case !l.paused && open >= l.limit:
-		l.paused = l.pause() == nil
-	case l.paused && open <= l.limit*9/10:
-		l.paused = l.resume() != nil
+	parts := make(map[string]uint64)
+	for verdict, n := range r.Connects {
+		if n > 0 && verdict != bpf.Intercepted && verdict != bpf.Agent {
+			parts[string(verdict)] = n
+		}
 	}
+	return parts
+}
+
+// exitCode is that of a command which is this run.
+func (r *Report) exitCode() int {
+	if r.Failed {
+		return 1
+	}
+	return 0
+}
+
+func total(parts map[string]uint64) uint64 {
+	var sum uint64
+	for _, n := range parts {
+		sum += n
+	}
+	return sum
+}
+
+// onFor is how long a schedule was on until the end of a run.
+func onFor(s faults.Schedule, end time.Duration) time.Duration {
+	if s == nil {
+		return end
+	}
+	var on time.Duration
+	for _, p := range s {
+		on += max(0, min(p.End, end)-p.Start)
+	}
+	return on
+}
+
+// ids names the faults of a plan, each but once.
+func ids(plan []faults.Planned) []string {
+	names, of := make([]string, len(plan)), make(map[string]int)
+	for i, f := range plan {
+		names[i] = f.Name()
+		if of[names[i]]++; of[names[i]] > 1 {
+			names[i] += "-" + strconv.Itoa(of[f.Name()])
+		}
+	}
+	return names
+}
+
+// reportIDs names the faults of a report.
+func reportIDs(r *Report) []string {
+	plan := make([]faults.Planned, len(r.Injected))
+	for i := range r.Injected {
+		plan[i] = r.Injected[i].Planned
+	}
+	return ids(plan)
+}
+
+// all merges what a fault did to the two links.
+func (in *Injected) all() LinkInjected {
+	a, b := in.PerLink[0], in.PerLink[1]
+	if b.Delay.TotalCount() > 0 {
+		merged := newHistogram()
+		merged.Merge(a.Delay)
+		merged.Merge(b.Delay)
+		a.Delay = merged
+		merged = newHistogram()
+		merged.Merge(a.Late)
+		merged.Merge(b.Late)
+		a.Late = merged
+	}
+	a.Held += b.Held
+	a.Swallowed += b.Swallowed
+	a.BusiestSecond = max(a.BusiestSecond, b.BusiestSecond)
+	return a
 }

@@ -12,28 +12,37 @@ import (
 	"github.com/faultproxy/fault/proxy/upstream"
 )
 
-// rules turns the patterns into what the kernel can decide. A name becomes its
-// addresses of now.
-func rules(ctx context.Context, set upstream.Set) ([]bpf.Rule, error) {
-	var out []bpf.Rule
+// resolved is the patterns as the kernel can decide about them. A name becomes
+// its addresses of now.
+func resolved(ctx context.Context, set upstream.Set) (upstream.Set, error) {
+	var out upstream.Set
 	for _, p := range set {
 		prefixes, err := prefixes(ctx, p)
 		if err != nil {
 			return nil, err
 		}
 		for _, prefix := range prefixes {
-			out = append(out, bpf.Rule{
-				Prefix:  prefix,
-				Port:    p.Port,
-				Exclude: p.Exclude,
-				// `*` is not meant to catch what keeps the host itself going,
-				// unless that is named.
-				Loopback: isLoopback(prefix),
-				DNS:      !p.Any || p.Port != 0,
-			})
+			out = append(out, upstream.Pattern{Any: p.Any, Prefix: prefix, Port: p.Port, Exclude: p.Exclude})
 		}
 	}
 	return out, nil
+}
+
+// rules is resolved patterns for the kernel.
+func rules(set upstream.Set) []bpf.Rule {
+	out := make([]bpf.Rule, len(set))
+	for i, p := range set {
+		out[i] = bpf.Rule{
+			Prefix:  p.Prefix,
+			Port:    p.Port,
+			Exclude: p.Exclude,
+			// `*` is not meant to catch what keeps the host itself going,
+			// unless that is named.
+			Loopback: isLoopback(p.Prefix),
+			DNS:      !p.Any || p.Port != 0,
+		}
+	}
+	return out
 }
 
 // prefixes is the addresses of a pattern; the zero prefix is all of them.

@@ -122,7 +122,7 @@ func (d ParetoNormal) Validate() error {
 
 // longest bounds a draw. The tail of a Pareto distribution has no end, but what
 // counts nanoseconds has.
-const longest = 100 * 365 * 24 * time.Hour
+const longest = 100 * year
 
 func nanoseconds(x float64) time.Duration {
 	if x >= float64(longest) {
@@ -133,5 +133,12 @@ func nanoseconds(x float64) time.Duration {
 
 // ms prints a duration in milliseconds, without digits that say nothing.
 func ms(d time.Duration) string { return number(float64(d) / float64(time.Millisecond)) }
+
+// percent prints a probability in percent, without the digits of 100 × 0.07 in
+// binary.
+func percent(p float64) string {
+	x, _ := strconv.ParseFloat(strconv.FormatFloat(100*p, 'g', 12, 64), 64)
+	return number(x)
+}
 
 func number(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }

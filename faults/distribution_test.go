@@ -139,30 +139,39 @@ func TestFirstDrawsOfFlowsFitTheFormula(t *testing.T) {
 // firstDraws is the delay of the first piece of each of many flows.
 func firstDraws(t *testing.T, d Distribution, seed uint64, link Link) []time.Duration {
 	t.Helper()
-	plan := Plan{Faults: []Fault{Latency{Delay: d, On: LinksOf(Server, Both)}}, Seed: seed}
-	draws := make([]time.Duration, samples)
-	for flow := range draws {
-		leave, _, err := plan.Chain(uint64(flow), link).Shape(0, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		draws[flow] = leave
+	return firstDelays(t, Latency{Delay: d, On: both}, seed, link)
+}
+
+func firstDelays(t *testing.T, f Fault, seed uint64, link Link) []time.Duration {
+	t.Helper()
+	plan := Plan{Faults: always(f), Seed: seed}
+	delays := make([]time.Duration, samples)
+	for flow := range delays {
+		delays[flow] = shapes(t, plan.Chain(uint64(flow), link, Stream), 0, 1).Leave
 	}
-	return draws
+	return delays
 }
 
 func TestDrawsAreIndependent(t *testing.T) {
-	d := Uniform{0, time.Second}
-	toServer, toClient := firstDraws(t, d, 1, ToServer), firstDraws(t, d, 1, ToClient)
+	for _, f := range []Fault{
+		Latency{Delay: Uniform{0, time.Second}, On: both},
+		Jitter{Amplitude: time.Second, Frequency: 5, On: both},
+	} {
+		independent(t, f)
+	}
+}
+
+func independent(t *testing.T, f Fault) {
+	toServer, toClient := firstDelays(t, f, 1, ToServer), firstDelays(t, f, 1, ToClient)
 	for what, pair := range map[string][2][]time.Duration{
 		"the two links of a flow":  {toServer, toClient},
 		"neighbouring flows":       {toServer[1:], toServer[:samples-1]},
 		"a link and the next flow": {toServer[1:], toClient[:samples-1]},
-		"two seeds":                {toServer, firstDraws(t, d, 2, ToServer)},
+		"two seeds":                {toServer, firstDelays(t, f, 2, ToServer)},
 	} {
 		// Four standard deviations of the correlation of independent draws.
 		if r := correlation(pair[0], pair[1]); math.Abs(r) > 4/math.Sqrt(samples) {
-			t.Errorf("%s correlate by %.3f", what, r)
+			t.Errorf("%v: %s correlate by %.3f", f, what, r)
 		}
 	}
 }

@@ -45,7 +45,7 @@ var units = []struct {
 const year = 31556952 * time.Second
 
 // ParseDuration parses a duration as flags write it: numbers with units, which
-// are summed ("1h30m", "15 days 20 seconds", "1.5h"), or a bare number of
+// are summed ("1h30m", "15 days and 20 seconds", "1.5h"), or a bare number of
 // seconds. Units may be spelled out or cut short in any case; of one letter,
 // m is minutes and M months. A duration is not negative.
 func ParseDuration(text string) (time.Duration, error) {
@@ -67,9 +67,22 @@ func ParseDuration(text string) (time.Duration, error) {
 			}
 		}
 		sum += n * float64(length)
-		rest = strings.TrimLeft(after, " \t,;")
+		rest = nextNumber(after)
 	}
 	return total(text, sum)
+}
+
+// nextNumber cuts off what may stand between terms: spaces, punctuation and the
+// word "and".
+func nextNumber(s string) string {
+	for {
+		s = strings.TrimLeftFunc(s, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",;:/&", r) })
+		behind := strings.TrimLeftFunc(s, unicode.IsLetter)
+		if !strings.EqualFold(s[:len(s)-len(behind)], "and") {
+			return s
+		}
+		s = behind
+	}
 }
 
 // nextTerm cuts off a number and the unit behind it.
@@ -86,7 +99,7 @@ func nextTerm(s string) (number, unit, rest string) {
 		}
 		i += 2 + j
 	}
-	number, s = s[:i], strings.TrimLeft(s[i:], " \t")
+	number, s = s[:i], strings.TrimLeftFunc(s[i:], unicode.IsSpace)
 	j := strings.IndexFunc(s, func(r rune) bool { return !unicode.IsLetter(r) })
 	if j < 0 {
 		j = len(s)

@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -24,7 +25,9 @@ func TestParseDuration(t *testing.T) {
 		{"15 days 20 seconds", 15*day + 20*time.Second},
 		{"15 days, 20 seconds; 1ms", 15*day + 20*time.Second + time.Millisecond},
 		{"1 day -1 hour", 23 * time.Hour}, {"1day-1hour", 23 * time.Hour}, {"-1h 1h", 0},
-		{"1h\t30 m", 90 * time.Minute}, {"  1h  ", time.Hour},
+		{"1h\t30 m", 90 * time.Minute}, {"  1h  ", time.Hour}, {"1h\n30\u00a0m", 90 * time.Minute},
+		{"1 hour and 5 minutes", 65 * time.Minute}, {"1h, and 5m", 65 * time.Minute}, {"1h AND5m", 65 * time.Minute},
+		{"1h & 5m", 65 * time.Minute}, {"1h/5m", 65 * time.Minute}, {"1h:5m", 65 * time.Minute}, {"1h and .5m", 3630 * time.Second},
 
 		// Numbers.
 		{"1.5h", 90 * time.Minute}, {"1.26e-1 days", 10886400 * time.Millisecond},
@@ -43,7 +46,7 @@ func TestParseDuration(t *testing.T) {
 		{"7d", 7 * day}, {"7day", 7 * day}, {"7DAYS", 7 * day},
 		{"7w", 49 * day}, {"7wk", 49 * day}, {"7wks", 49 * day}, {"7weeks", 49 * day},
 		{"7M", 7 * month}, {"7mo", 7 * month}, {"7MO", 7 * month}, {"7months", 7 * month},
-		{"7y", 84 * month}, {"7yr", 84 * month}, {"7yrs", 84 * month}, {"7years", 84 * month},
+		{"100y", 1200 * month}, {"7y", 84 * month}, {"7yr", 84 * month}, {"7yrs", 84 * month}, {"7years", 84 * month},
 	} {
 		if got, err := ParseDuration(tc.text); got != tc.want || err != nil {
 			t.Errorf("ParseDuration(%q) = %v, %v, want %v", tc.text, got, err, tc.want)
@@ -63,6 +66,13 @@ func TestParseDurationRefuses(t *testing.T) {
 		"1 2s":          "no unit",
 		"1h 30":         "no unit",
 		"1h30":          "no unit",
+		"1h and 30":     "no unit",
+		"1:30":          "no unit",
+		"1 and 5m":      "unknown unit `and`",
+		"and":           "not a duration",
+		"and 1h":        "not a duration",
+		"1h or 5m":      "not a duration",
+		"1h andy 5m":    "not a duration",
 		"10%":           "no unit",
 		"5x":            "unknown unit `x`",
 		"5mi":           "unknown unit `mi`",
@@ -90,10 +100,13 @@ func TestParseDurationRefuses(t *testing.T) {
 	}
 }
 
+// exact is how long a duration may be for a float64 to hold its nanoseconds.
+const exact = 1 << 53
+
 func FuzzParseDuration(f *testing.F) {
 	for _, text := range []string{
 		"90", "1h30m", "15 days 20 seconds", "1 day -1 hour", "1.26e-1 days", "1e308h -1e308h", "7µs", "7M",
-		"", " ", "-1", "1e", "1e+", "0x1p-2", "nan", "inf", "1_000", "5 ſ", "5\xff", "1e999999999h", "٣s",
+		"1 hour and 5 minutes", "1h, AND, 5m/3s:2s&1s", "", " ", "-1", "1e", "1e+", "0x1p-2", "nan", "inf", "1_000", "5 ſ", "5\xff", "1e999999999h", "٣s",
 	} {
 		f.Add(text)
 	}
@@ -102,8 +115,21 @@ func FuzzParseDuration(f *testing.F) {
 		if d < 0 || d > longest || err != nil && d != 0 {
 			t.Errorf("ParseDuration(%q) = %v, %v", text, d, err)
 		}
-		if err == nil && strings.TrimSpace(text) == "" {
+		if err != nil {
+			return
+		}
+		if strings.TrimSpace(text) == "" {
 			t.Errorf("nothing parses as %v", d)
+		}
+		// Nothing more adds nothing, but to a bare number, which then lacks a
+		// unit.
+		if more, err := ParseDuration(text + " and 0s"); err == nil && more != d {
+			t.Errorf("ParseDuration(%q) = %v, and nothing more is %v", text, d, more)
+		}
+		if d < exact {
+			if again, err := ParseDuration(fmt.Sprintf("%d ns", d)); again != d || err != nil {
+				t.Errorf("%v in nanoseconds is %v, %v", d, again, err)
+			}
 		}
 	})
 }

@@ -5,12 +5,13 @@
 // reads a clock, sleeps, or knows a socket, so ten minutes of traffic are
 // tested in microseconds, and exactly:
 //
-//	plan := faults.Plan{Faults: []faults.Fault{latency}, Seed: 42}
-//	chain := plan.Chain(flow, faults.ToClient)
-//	leave, delays, err := chain.Shape(arrival, n)
+//	plan := faults.Plan{Faults: []faults.Planned{{Fault: latency}}, Seed: 42}
+//	chain := plan.Chain(flow, faults.ToClient, faults.Stream)
+//	departure := chain.Shape(arrival, n)
 //
 // Faults stack by folding: the departure from one is the arrival at the next.
-// Times are durations since the run began, on its monotonic clock.
+// A [Schedule] is the gate before one of them. Times are durations since the
+// run began, on its monotonic clock.
 //
 // To add a fault, write one file with its settings and its shaper; everything
 // else asks the interfaces.
@@ -102,12 +103,29 @@ type Fault interface {
 	Name() string
 	// String describes the settings as people read them.
 	String() string
-	// Links says which links the fault touches.
+	// Validate says what is wrong with the settings.
+	Validate() error
+	// Links says which links the fault touches; none if it does not shape.
 	Links() Links
+}
+
+// Shaping is a fault that decides when bytes go on.
+type Shaping interface {
+	Fault
 	// Shaper gives the fault's part in one link of one flow. It draws from
 	// rng and from nothing else.
-	Shaper(rng *rand.Rand) Shaper
+	Shaper(rng *rand.Rand, carrier Carrier) Shaper
 }
+
+// Carrier is what a link carries.
+type Carrier uint8
+
+// The carriers. Of a stream no byte is ever lost or out of order: what gets
+// lost on the way arrives later. A datagram that gets lost is gone.
+const (
+	Stream Carrier = iota
+	Datagrams
+)
 
 // Shaper decides when the pieces of one link leave. It is used by one
 // goroutine, with arrivals that do not decrease.
@@ -121,28 +139,69 @@ type Shaper interface {
 	Spent() bool
 }
 
-// Plan is all faults of a run.
+// A queue is a shaper in which pieces wait for the link, and do not travel on
+// it: when the fault goes off they leave at once.
+type queue interface {
+	// depth is how long a piece may have to wait. A sender whose pieces would
+	// wait longer is held back.
+	depth() time.Duration
+}
+
+// A divider is a fault to which a large piece is more than one event.
+type divider interface {
+	// most is how many bytes a piece may have.
+	most() int
+}
+
+// A sampler is a shaper that decides for one packet after another.
+type sampler interface {
+	// sampled is how many packets there were so far, and how many of them were
+	// hit.
+	sampled() (tried, hit int)
+}
+
+// Planned is a fault of a plan, and when it is on.
+type Planned struct {
+	Fault
+	// Schedule is when the fault is on; nil is always.
+	Schedule Schedule
+}
+
+// Plan is all faults of a run, in the order in which pieces meet them.
 type Plan struct {
-	Faults []Fault
+	Faults []Planned
 	// Seed decides every draw: the same seed gives the same flow, counted in
 	// the order of arrival, the same fate.
 	Seed uint64
 }
 
 // Chain gives what the plan does to one link of a flow. Flows are numbered.
-func (p *Plan) Chain(flow uint64, link Link) *Chain {
-	c := &Chain{}
+func (p *Plan) Chain(flow uint64, link Link, carrier Carrier) *Chain {
+	c := &Chain{carrier: carrier}
 	for i, f := range p.Faults {
-		if !f.Links().Has(link) {
+		shaping, ok := f.Fault.(Shaping)
+		if !ok || !f.Links().Has(link) {
 			continue
 		}
-		// Each link of each flow draws from a stream of its own, so that how
-		// the two links interleave does not decide who draws what.
-		stream := splitMix(splitMix(flow) + uint64(i)<<1 + uint64(link))
-		rng := rand.New(rand.NewPCG(p.Seed, stream))
-		c.stages = append(c.stages, stage{fault: i, shaper: f.Shaper(rng)})
+		rng := p.rng(flow, i, link)
+		s := stage{
+			fault: i, schedule: f.Schedule, period: -1, most: math.MaxInt,
+			draw: func() Shaper { return shaping.Shaper(rng, carrier) },
+		}
+		if d, ok := f.Fault.(divider); ok && carrier == Stream {
+			s.most = d.most()
+		}
+		c.stages = append(c.stages, s)
 	}
 	return c
+}
+
+// rng is what a fault of the plan draws from for one link of a flow. Each has a
+// stream of its own, so that how the two links interleave does not decide who
+// draws what.
+func (p *Plan) rng(flow uint64, fault int, link Link) *rand.Rand {
+	stream := splitMix(splitMix(flow) + uint64(fault)<<1 + uint64(link))
+	return rand.New(rand.NewPCG(p.Seed, stream))
 }
 
 // splitMix is the finalizer of SplitMix64 (Steele, Lea, Flood: "Fast
@@ -153,46 +212,4 @@ func splitMix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
-}
-
-// Chain is the shapers of one link, one after another.
-type Chain struct{ stages []stage }
-
-type stage struct {
-	fault  int
-	shaper Shaper
-}
-
-// Delay is how long one fault of the plan holds a piece.
-type Delay struct {
-	Fault  int // index in [Plan.Faults]
-	Length time.Duration
-}
-
-// Shape is that of the shapers together. It also returns what each fault that
-// delayed the piece contributed.
-func (c *Chain) Shape(at time.Duration, n int) (leave time.Duration, delays []Delay, err error) {
-	for _, s := range c.stages {
-		leave, err := s.shaper.Shape(at, n)
-		if err != nil {
-			return at, delays, err
-		}
-		if leave > at {
-			delays = append(delays, Delay{s.fault, leave - at})
-		}
-		if at = leave; at == Never {
-			break
-		}
-	}
-	return at, delays, nil
-}
-
-// Spent says that no later piece will be altered.
-func (c *Chain) Spent() bool {
-	for _, s := range c.stages {
-		if !s.shaper.Spent() {
-			return false
-		}
-	}
-	return true
 }

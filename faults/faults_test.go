@@ -1,7 +1,6 @@
 package faults
 
 import (
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -44,8 +43,9 @@ type scripted struct {
 
 func (f scripted) Name() string                                         { return "scripted" }
 func (f scripted) String() string                                       { return "scripted" }
+func (f scripted) Validate() error                                      { return nil }
 func (f scripted) Links() Links                                         { return f.on }
-func (f scripted) Shaper(*rand.Rand) Shaper                             { return f }
+func (f scripted) Shaper(*rand.Rand, Carrier) Shaper                    { return f }
 func (f scripted) Spent() bool                                          { return f.spent != nil && *f.spent }
 func (f scripted) Shape(at time.Duration, n int) (time.Duration, error) { return f.shape(at, n) }
 
@@ -53,108 +53,49 @@ func holds(on Links, d time.Duration) scripted {
 	return scripted{on: on, shape: func(at time.Duration, _ int) (time.Duration, error) { return at + d, nil }}
 }
 
+// holdsEach holds one piece after another by one delay after another.
+func holdsEach(delays ...time.Duration) scripted {
+	return scripted{on: both, shape: func(at time.Duration, _ int) (time.Duration, error) {
+		d := delays[0]
+		delays = delays[1:]
+		return at + d, nil
+	}}
+}
+
 var both = LinksOf(Server, Both)
 
-func TestChainFolds(t *testing.T) {
-	var seen []time.Duration
-	witness := scripted{on: both, shape: func(at time.Duration, n int) (time.Duration, error) {
-		seen = append(seen, at, time.Duration(n))
-		return at, nil
-	}}
-	plan := Plan{Faults: []Fault{
-		holds(both, 10), holds(LinksOf(Server, Egress), 1000), witness, holds(both, 0), holds(both, 7),
-	}}
-	leave, delays, err := plan.Chain(1, ToClient).Shape(100, 3)
-	if leave != 117 || err != nil {
-		t.Errorf("leaves at %d, %v", leave, err)
+// always plans faults that are on from beginning to end.
+func always(faults ...Fault) []Planned {
+	planned := make([]Planned, len(faults))
+	for i, f := range faults {
+		planned[i].Fault = f
 	}
-	// The departure from one is the arrival at the next; a fault of the other
-	// link has no part, and one that holds nothing is not told of.
-	if want := []time.Duration{110, 3}; !slices.Equal(seen, want) {
-		t.Errorf("the third fault saw %v, want %v", seen, want)
+	return planned
+}
+
+// shapes passes a piece of n bytes through a chain that has no errors.
+func shapes(t *testing.T, c *Chain, at time.Duration, n int) Departure {
+	t.Helper()
+	d := c.Shape(at, n)
+	if d.Err != nil {
+		t.Fatal(d.Err)
 	}
-	if want := []Delay{{0, 10}, {4, 7}}; !slices.Equal(delays, want) {
-		t.Errorf("delays %v, want %v", delays, want)
+	return d
+}
+
+// passes fails if a piece that arrives at a time is not to leave at another.
+func passes(t *testing.T, c *Chain, at, want time.Duration) {
+	t.Helper()
+	if d := shapes(t, c, at, 1); d.Leave != want {
+		t.Errorf("a piece at %v leaves at %v, want %v", at, d.Leave, want)
 	}
 }
 
-func TestChainOfNothing(t *testing.T) {
-	for _, c := range []*Chain{{}, (&Plan{}).Chain(1, ToClient), (&Plan{Faults: []Fault{holds(LinksOf(Server, Egress), 1)}}).Chain(1, ToClient)} {
-		if leave, delays, err := c.Shape(5, 1); leave != 5 || delays != nil || err != nil {
-			t.Errorf("leaves at %d, %v, %v", leave, delays, err)
-		}
-		if !c.Spent() {
-			t.Error("not spent")
-		}
-	}
-}
-
-func TestChainIsSpentWithItsLast(t *testing.T) {
-	spent := []bool{false, false}
-	a, b := holds(both, 1), holds(both, 1)
-	a.spent, b.spent = &spent[0], &spent[1]
-	c := (&Plan{Faults: []Fault{a, b}}).Chain(1, ToClient)
-	for _, state := range [][]bool{{false, false}, {true, false}, {false, true}, {true, true}} {
-		copy(spent, state)
-		if got := c.Spent(); got != (state[0] && state[1]) {
-			t.Errorf("shapers spent %v, chain %v", state, got)
-		}
-	}
-}
-
-func TestChainNever(t *testing.T) {
-	never := scripted{on: both, shape: func(time.Duration, int) (time.Duration, error) { return Never, nil }}
-	behind := scripted{on: both, shape: func(at time.Duration, _ int) (time.Duration, error) {
-		t.Error("asked about a piece that does not arrive")
-		return at, nil
-	}}
-	leave, _, err := (&Plan{Faults: []Fault{holds(both, 1), never, behind}}).Chain(1, ToClient).Shape(5, 1)
-	if leave != Never || err != nil {
-		t.Errorf("leaves at %d, %v", leave, err)
-	}
-}
-
-func TestChainError(t *testing.T) {
-	broken := errors.New("broken")
-	fails := scripted{on: both, shape: func(time.Duration, int) (time.Duration, error) { return 0, broken }}
-	// What is before the error still holds: the reset takes as long.
-	leave, delays, err := (&Plan{Faults: []Fault{holds(both, 10), fails, holds(both, 1)}}).Chain(1, ToClient).Shape(100, 1)
-	if leave != 110 || err != broken || !slices.Equal(delays, []Delay{{0, 10}}) {
-		t.Errorf("leaves at %d, %v, %v", leave, delays, err)
-	}
-}
-
-// Delays of a century each must not make a piece leave before it came.
-func TestChainOfLongDelays(t *testing.T) {
-	f := Latency{Delay: constant(longest), On: both, PerReadWrite: true}
-	once := Latency{Delay: constant(longest), On: both}
-	leave, delays, err := (&Plan{Faults: []Fault{f, once, f, once}}).Chain(1, ToClient).Shape(time.Hour, 1)
-	if leave != Never || err != nil {
-		t.Errorf("leaves at %v, %v", leave, err)
-	}
-	for _, d := range delays {
-		if d.Length < 0 {
-			t.Errorf("held for %v", d.Length)
-		}
-	}
-}
-
-// Faults draw from streams of their own: one more fault in a plan, or the
-// other link's pieces, do not change what the first one draws.
-func TestStreamsAreSeparate(t *testing.T) {
-	d := Uniform{0, time.Hour}
-	f := Latency{Delay: d, On: both, PerReadWrite: true}
-	alone, pair := Plan{Faults: []Fault{f}, Seed: 3}, Plan{Faults: []Fault{f, f}, Seed: 3}
-	a, b, other := alone.Chain(9, ToClient), pair.Chain(9, ToClient), pair.Chain(9, ToServer)
-	for range 100 {
-		_, first, _ := a.Shape(0, 1)
-		_, _, _ = other.Shape(0, 1)
-		_, second, _ := b.Shape(0, 1)
-		if first[0] != second[0] {
-			t.Fatalf("drew %v alone and %v in company", first[0], second[0])
-		}
-		if second[0].Length == second[1].Length {
-			t.Fatalf("two faults drew the same %v", second[0].Length)
-		}
+// An HTTP response has no part in a link, but keeps its place in the plan.
+func TestChainLeavesOutWhatDoesNotShape(t *testing.T) {
+	c := (&Plan{Faults: always(HTTPResponse{Status: 503, Probability: 1}, holds(both, 3))}).Chain(1, ToServer, Stream)
+	d := shapes(t, c, 5, 2)
+	if want := []Effect{{Fault: 1, Delay: 3, Bytes: 2}}; d.Leave != 8 || !slices.Equal(d.Effects, want) {
+		t.Errorf("leaves at %d with %v, want 8 with %v", d.Leave, d.Effects, want)
 	}
 }

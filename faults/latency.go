@@ -42,7 +42,7 @@ func (f Latency) String() string {
 }
 
 // Shaper gives the latency of one link.
-func (f Latency) Shaper(rng *rand.Rand) Shaper {
+func (f Latency) Shaper(rng *rand.Rand, _ Carrier) Shaper {
 	if f.PerReadWrite {
 		return &everyPiece{f.Delay, rng}
 	}

@@ -9,7 +9,7 @@ func constant(d time.Duration) Distribution { return Normal{Mean: d} }
 
 func TestLatencyOncePerLink(t *testing.T) {
 	f := Latency{Delay: constant(300), On: LinksOf(Server, Both)}
-	s := f.Shaper(generator(1))
+	s := f.Shaper(generator(1), Stream)
 	if s.Spent() {
 		t.Error("spent before the first piece")
 	}
@@ -28,7 +28,7 @@ func TestLatencyOncePerLink(t *testing.T) {
 func TestLatencyPerReadWrite(t *testing.T) {
 	d := Uniform{100, 10_000}
 	f := Latency{Delay: d, On: LinksOf(Server, Both), PerReadWrite: true}
-	s, draws := f.Shaper(generator(7)), draw(d, generator(7), 100)
+	s, draws := f.Shaper(generator(7), Stream), draw(d, generator(7), 100)
 	for i, drawn := range draws {
 		at := time.Duration(i)
 		// The end of the stream, of 0 bytes, is a piece as any other.
@@ -42,7 +42,7 @@ func TestLatencyPerReadWrite(t *testing.T) {
 }
 
 func TestLatencyOfTheEndOfAStream(t *testing.T) {
-	s := Latency{Delay: constant(300)}.Shaper(generator(1))
+	s := Latency{Delay: constant(300)}.Shaper(generator(1), Stream)
 	if leave, err := s.Shape(5, 0); leave != 305 || err != nil {
 		t.Errorf("an end that is all there is leaves at %d, %v", leave, err)
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"sync/atomic"
+
+	"github.com/faultproxy/fault/faults"
 )
 
 // shapedTransport sends the requests of the forward proxy through the faults:
@@ -69,7 +71,7 @@ type body struct {
 	bytes atomic.Int64
 	over  atomic.Bool // its end was read
 
-	mu     sync.Mutex // guards shaping.sum and what follows
+	mu     sync.Mutex
 	broke  error
 	closed bool // and what reading says is not how it broke
 }
@@ -84,6 +86,11 @@ type source struct {
 }
 
 func (s source) Read(p []byte) (int, error) {
+	if s.body.over.Load() {
+		// A Transport asks once more, and the HTTP server may have closed its
+		// request by then: that would look as if the upload had failed.
+		return 0, io.EOF
+	}
 	n, err := s.Reader.Read(p)
 	switch err {
 	case nil:
@@ -102,14 +109,24 @@ func (b *body) head(size int, ahead bool) error {
 		b.end = errSpent
 		return nil
 	}
-	b.queue = newLine(b.clock, b.stop)
-	p := b.shape(nil, size, nil)
-	b.queue.put(p)
+	b.queue = newLine(b.clock, b.life)
+	d := b.chain.Shape(b.clock.Now(), size)
+	p := piece{leave: d.Leave, effects: d.Effects, end: d.Err}
+	if p.end == nil && b.chain.Spent() {
+		p.end = errSpent
+	}
+	if d.Leave == faults.Never {
+		b.filling = true
+		go b.lose(p, nil, b.absent())
+	} else {
+		b.queue.put(p)
+	}
 	if ahead && p.end == nil {
 		b.fillOnce()
 	}
-	if _, ok := b.queue.take(); !ok {
-		return context.Canceled
+	p, err := b.queue.take()
+	if err != nil {
+		return gone(err)
 	}
 	b.tell(p)
 	b.end = p.end
@@ -119,6 +136,22 @@ func (b *body) head(size int, ahead bool) error {
 	return b.end
 }
 
+// absent is the end of a body that there is not; nil if there is one.
+func (b *body) absent() error {
+	if b.src == nil {
+		return io.EOF
+	}
+	return nil
+}
+
+// gone is why a request ends that was waiting.
+func gone(err error) error {
+	if err == errStopped {
+		return context.Canceled
+	}
+	return err
+}
+
 func (b *body) fillOnce() {
 	if !b.filling {
 		b.filling = true
@@ -126,23 +159,10 @@ func (b *body) fillOnce() {
 	}
 }
 
-func (b *body) tell(p piece) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.account(p)
-}
-
-// told gives what the link carried and what was injected into it so far.
-func (b *body) told() (int64, Injection) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.bytes.Load(), b.sum
-}
-
 func (b *body) fail(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.closed {
+	if !b.closed && err != errStopped {
 		b.broke = err
 	}
 }
@@ -166,9 +186,10 @@ func (b *body) Read(dst []byte) (int, error) {
 			return 0, b.end
 		}
 		b.fillOnce()
-		p, ok := b.queue.take()
-		if !ok {
-			return 0, context.Canceled
+		p, err := b.queue.take()
+		if err != nil {
+			b.fail(err)
+			return 0, gone(err)
 		}
 		b.tell(p)
 		b.rest, b.end = p.data, p.end

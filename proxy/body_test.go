@@ -95,10 +95,10 @@ func TestForwardedPiecesWait(t *testing.T) {
 				if back.data.String() != "world" || !slices.Equal(back.at, tc.down) {
 					t.Errorf("the client got %q at %v, want %v", &back.data, back.at, tc.down)
 				}
-				up, injectedUp := fw.up.told()
-				down, injectedDown := fw.down.told()
-				if up != 5 || down != 5 || injectedUp.Pieces != tc.upPieces || injectedDown.Pieces != tc.downPieces {
-					t.Errorf("told %d, %+v and %d, %+v", up, injectedUp, down, injectedDown)
+				f := Flow{Injected: append(fw.up.told(faults.ToServer), fw.down.told(faults.ToClient)...)}
+				if fw.up.bytes.Load() != 5 || fw.down.bytes.Load() != 5 ||
+					injectedInto(t, f, faults.ToServer).Pieces != tc.upPieces || injectedInto(t, f, faults.ToClient).Pieces != tc.downPieces {
+					t.Errorf("told %d and %d bytes, %+v", fw.up.bytes.Load(), fw.down.bytes.Load(), f.Injected)
 				}
 				if !fw.up.over.Load() || !fw.down.over.Load() {
 					t.Error("an end was not noticed")
@@ -182,7 +182,7 @@ func TestForwardedBodyBreaksOff(t *testing.T) {
 
 func TestForwardedFaultEndsTheRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		plan := &faults.Plan{Faults: []faults.Fault{breaks{err: syscall.ECONNRESET}}}
+		plan := planOf(breaks{err: syscall.ECONNRESET})
 		far := func(*http.Request) (*http.Response, error) { panic("the request got through") }
 		if _, _, err := exchange(t.Context(), plan, NewClock(), nil, far); err != syscall.ECONNRESET {
 			t.Error(err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net"
 	"net/http"
+
+	"github.com/faultproxy/fault/proxy/mapping"
 )
 
 // client is a connection of an HTTP client, with the connections that its
@@ -12,9 +14,20 @@ import (
 type client struct {
 	*net.TCPConn
 	upstreams *http.Transport
+	mapping   *mapping.Mapping // that it came by; nil if it asks for a proxy
 }
 
-func (s *Server) newClient(c *net.TCPConn) *client { return &client{c, s.newTransport()} }
+func (s *Server) newClient(c *net.TCPConn, m *mapping.Mapping) *client {
+	return &client{c, s.newTransport(), m}
+}
+
+// entry is how the client's flows came to us, if not by a mapping.
+func (c *client) entry(otherwise Entry) Entry {
+	if c.mapping != nil {
+		return EntryMapping
+	}
+	return otherwise
+}
 
 // Close closes the connections to upstreams, too.
 func (c *client) Close() error {

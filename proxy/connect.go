@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -15,17 +16,22 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("fault: CONNECT wants host:port, not %q", r.RequestURI), http.StatusBadRequest)
 		return
 	}
-	f := s.open(&Flow{Entry: EntryConnect, Client: addrPort(clientOf(r).RemoteAddr()), Host: hostPort(host, port)})
+	to := Target{Host: host, Port: port}
+	f := s.open(&Flow{Entry: EntryConnect, Client: addrPort(clientOf(r).RemoteAddr()), Host: to.String()})
 	defer s.end(f)
+	if s.Upstream != nil {
+		to = *s.Upstream
+	}
 	// The request's context ends when the client goes away.
-	upstream, err := s.dial(r.Context(), f.Host, netip.Addr{})
+	upstream, err := s.dial(r.Context(), to.String(), netip.Addr{})
 	if err != nil {
+		f.Matched = s.matches(to.Host, to.Port, nil)
 		f.Err = err
 		s.refuse(w, r, f.Host, err)
 		return
 	}
 	f.Upstream = addrPort(upstream.RemoteAddr())
-	f.Matched = s.matches(host, port, func() []netip.Addr { return []netip.Addr{f.Upstream.Addr()} })
+	f.Matched = s.matches(to.Host, to.Port, func() []netip.Addr { return []netip.Addr{f.Upstream.Addr()} })
 	client, early, err := hijack(w)
 	if err == nil {
 		_, err = client.Write([]byte("HTTP/1.1 200 Connection established\r\n\r\n"))
@@ -35,12 +41,16 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		reset(upstream)
 		clientOf(r).abort()
 	}
-	f.Err = s.carry(f, client, upstream, early)
+	if answers := s.answers(f); answers != nil {
+		f.Err = s.converse(f, answers, client, upstream, early)
+	} else {
+		f.Err = s.carry(f, client, upstream, early)
+	}
 }
 
 // refuse answers for an upstream that could not be reached.
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, host string, err error) {
-	if s.ctx.Err() != nil {
+	if s.ctx.Err() != nil || errors.Is(err, ErrEnded) {
 		clientOf(r).abort()
 	}
 	status := http.StatusBadGateway

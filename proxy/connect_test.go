@@ -116,7 +116,7 @@ func TestCONNECTMatches(t *testing.T) {
 		c.Close()
 		server.Close()
 		f := next(t, p.ended)
-		if f.Matched != matches || (f.Injected[faults.ToServer].Pieces > 0) != matches || f.Host != "localhost:"+port {
+		if f.Matched != matches || (injectedInto(t, f, faults.ToServer).Pieces > 0) != matches || f.Host != "localhost:"+port {
 			t.Errorf("matches %v: %+v", matches, f)
 		}
 		if strings.Join(asked, " ") != "localhost 127.0.0.1" {

@@ -10,13 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// copySize is what a connection costs while it waits for bytes. A read
-	// that fills it shows that there are more, worth a pipe.
-	copySize = 16 << 10
-	// pipeSize is the largest pipe that needs no privilege.
-	pipeSize = 1 << 20
-)
+// pipeSize is the largest pipe that needs no privilege.
+const pipeSize = 1 << 20
 
 // move copies src to dst until its end, with splice(2) where that pays. An
 // error of dst is a writeError.
@@ -36,7 +31,7 @@ func move(dst, src *net.TCPConn) (int64, error) {
 				return moved, writeError{err}
 			}
 		}
-		if n == len(buf) {
+		if n == len(buf) { // there is more, worth a pipe
 			spliced, err := splice(dst, src)
 			moved += spliced
 			if err != nil {

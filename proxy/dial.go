@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 )
 
@@ -55,14 +56,24 @@ func (s *Server) dial(ctx context.Context, address string, source netip.Addr) (*
 	return c.(*net.TCPConn), nil
 }
 
-// isSelf says whether an address is that of our own listener, by any of the
-// addresses at which it can be reached.
+// isSelf says whether an address is that of a listener of ours.
 func (s *Server) isSelf(address string) bool {
 	to, err := netip.ParseAddrPort(address)
-	if err != nil || to.Port() != s.listen.Port() {
+	if err != nil {
 		return false
 	}
-	addr, own := to.Addr().Unmap(), s.listen.Addr().Unmap()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.listens, func(own netip.AddrPort) bool { return reaches(to, own) })
+}
+
+// reaches says whether an address is that of a listener, by any of those at
+// which it can be reached.
+func reaches(to, listener netip.AddrPort) bool {
+	if to.Port() != listener.Port() {
+		return false
+	}
+	addr, own := to.Addr().Unmap(), listener.Addr().Unmap()
 	if addr == netip.IPv4Unspecified() { // which connects to this host
 		addr = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 	}
@@ -111,6 +122,8 @@ func Failure(err error) string {
 		return "reset"
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "timeout"
+	case isTLS(err):
+		return "tls"
 	}
 	return "other"
 }

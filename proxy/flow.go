@@ -16,6 +16,18 @@ const (
 	EntryIntercepted Entry = "intercepted" // diverted by the kernel
 	EntryConnect     Entry = "connect"     // HTTP CONNECT
 	EntryHTTP        Entry = "http"        // a request for the forward proxy
+	EntryMapping     Entry = "mapping"     // a client of a mapping, or a request of one
+)
+
+// End is who ended a flow.
+type End string
+
+// The ends.
+const (
+	EndClient   End = "client"
+	EndUpstream End = "upstream"
+	EndFault    End = "fault" // a request was answered, or a shaper failed
+	EndRun      End = "end"   // the run ended
 )
 
 // Flow is the story of one connection, or of one request to the forward proxy.
@@ -39,16 +51,45 @@ type Flow struct {
 	// Bytes is what each link carried, by [faults.Link]; of a forwarded
 	// request, the bodies.
 	Bytes [2]int64
-	// Injected is what the faults did to each link.
-	Injected [2]Injection
+	// Injected is what the faults did, each to each link; those that did
+	// nothing are not there.
+	Injected []Injection
+	// Answered is the status of the response that was injected last, 0 if none
+	// was.
+	Answered int
+	// Status is that of the response that a forwarded request got; 0 if none,
+	// or if that is not known.
+	Status int
+	// EndedBy is who was the first to end the flow, "" if that is not known.
+	EndedBy End
 	// Err is why the flow failed, nil if it ended as its ends wanted.
 	Err error
 }
 
-// Delay is how long the faults held the flow's pieces in all.
-func (f *Flow) Delay() time.Duration {
-	return f.Injected[faults.ToServer].Sum + f.Injected[faults.ToClient].Sum
+// Injection sums up what one fault did to one link of a flow: how long the
+// pieces that it held took from their arrival at us until they went on.
+type Injection struct {
+	Fault int // index in [faults.Plan.Faults]
+	Link  faults.Link
+	// Pieces is how many were held; Sum and Max are how long.
+	Pieces   int
+	Sum, Max time.Duration
+	// Drawn is how long the first of them were to be held.
+	Drawn []time.Duration
+	// Late is the most that one went on later than that.
+	Late time.Duration
+	// Tried and Hit count the packets, or the requests, that the fault decided
+	// about, and those that it chose.
+	Tried, Hit int
+	// Swallowed is how many bytes never went on.
+	Swallowed int64
+	// BusiestSecond is how many bytes went on in one second of the run, at
+	// most.
+	BusiestSecond int64
 }
+
+// drawnKept is how many draws an injection remembers.
+const drawnKept = 16
 
 // Observer is told of flows as they happen, from many goroutines at once. It
 // must not block: it is on the path of the bytes.
@@ -57,9 +98,9 @@ type Observer interface {
 	FlowOpened(*Flow)
 	// FlowEnded is called once for each opened flow.
 	FlowEnded(*Flow)
-	// Injected is called for each piece that a fault held, after it went on:
-	// with what was drawn, and how much later than that it left.
-	Injected(link faults.Link, d faults.Delay, late time.Duration)
+	// Injected is called for each piece that a fault did something to, after
+	// it went on: with what was drawn, and how much later than that it left.
+	Injected(link faults.Link, e faults.Effect, late time.Duration)
 }
 
 // Failures of flows that are not the network's.

@@ -5,17 +5,20 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
 	"go.uber.org/zap"
 
 	"github.com/faultproxy/fault/faults"
+	"github.com/faultproxy/fault/proxy/mapping"
 )
 
 // headerTimeout bounds how long a client may take to send the head of a
@@ -34,7 +37,7 @@ func (s *Server) newHTTPServer() *http.Server {
 			}
 			defer s.done()
 			defer context.AfterFunc(s.ctx, func() { reset(client.TCPConn) })()
-			if r.Method == http.MethodConnect {
+			if r.Method == http.MethodConnect && client.mapping == nil {
 				s.connect(w, r)
 			} else {
 				s.forward(forward, w, r)
@@ -60,6 +63,7 @@ func (s *Server) newForwarder() *httputil.ReverseProxy {
 		FlushInterval: -1,
 		ModifyResponse: func(resp *http.Response) error {
 			fw := forwardedBy(resp.Request)
+			fw.flow.Status = resp.StatusCode
 			switch {
 			case resp.StatusCode == http.StatusSwitchingProtocols:
 				return s.upgrade(fw, resp)
@@ -144,6 +148,14 @@ func (s *Server) newTransport() *http.Transport {
 			// A Transport would go on dialling when the request is over.
 			return s.dial(ctx.Value(forwardedKey{}).(*forwarded).ctx, address, netip.Addr{})
 		},
+		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			host, _, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			how := security{mapping.DirectTLS, s.TLS, host, []string{"http/1.1"}}
+			return s.dialSecurely(ctx.Value(forwardedKey{}).(*forwarded).ctx, address, how)
+		},
 		DisableCompression: true,
 		// HTTP/2 would change what both ends see of each other.
 		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{},
@@ -158,6 +170,7 @@ func (s *Server) newTransport() *http.Transport {
 // forwarded is one request on its way through the forward proxy.
 type forwarded struct {
 	ctx       context.Context // the request's
+	cancel    func()
 	flow      *Flow
 	w         http.ResponseWriter
 	upstreams http.RoundTripper
@@ -180,25 +193,69 @@ func (fw *forwarded) closeIfUploading() {
 	}
 }
 
-// forward carries one request for the forward proxy. A request in origin form
-// is for the host that it names.
-func (s *Server) forward(proxy http.Handler, w http.ResponseWriter, r *http.Request) {
+// destination says where a request goes, and directs it there. A request in
+// origin form is for the host that it names, but for a client of a mapping,
+// whose requests are for the target.
+func (s *Server) destination(r *http.Request) (host string, to Target, err error) {
+	if m := clientOf(r).mapping; m != nil {
+		if r.Method == http.MethodConnect || r.ProtoMajor != 1 {
+			return "", to, fmt.Errorf("this is not a proxy but a mapping to %s, for requests of HTTP/1", m.Target())
+		}
+		to = Target{Host: m.Host, Port: m.Port, TLS: m.TLS != mapping.NoTLS}
+		direct(r, to)
+		r.Host = withoutDefaultPort(r.URL)
+		return to.String(), to, nil
+	}
 	if !r.URL.IsAbs() {
 		r.URL.Scheme, r.URL.Host = "http", r.Host
 	}
-	defaultPort := map[string]string{"http": "80", "https": "443"}[r.URL.Scheme]
-	host, port, err := splitHostPort(r.URL.Host, defaultPort)
+	defaultPort := defaultPorts[r.URL.Scheme]
+	to.TLS = r.URL.Scheme == "https"
+	to.Host, to.Port, err = splitHostPort(r.URL.Host, defaultPort)
 	if defaultPort == "" || err != nil {
-		http.Error(w, "fault: this is a proxy for http and https; ask it for an absolute URL, as `curl -x` does", http.StatusBadRequest)
+		return "", to, errors.New("this is a proxy for http and https; ask it for an absolute URL, as `curl -x` does")
+	}
+	host = to.String()
+	if s.Upstream != nil {
+		to = *s.Upstream
+		direct(r, to) // and still for the host that the client named
+	}
+	return host, to, nil
+}
+
+var defaultPorts = map[string]string{"http": "80", "https": "443"}
+
+// direct sends a request to a target.
+func direct(r *http.Request, to Target) {
+	r.URL.Scheme = "http"
+	if to.TLS {
+		r.URL.Scheme = "https"
+	}
+	r.URL.Host = to.String()
+}
+
+// withoutDefaultPort is the host of a URL as a client writes it.
+func withoutDefaultPort(u *url.URL) string {
+	if u.Port() == defaultPorts[u.Scheme] {
+		return strings.TrimSuffix(u.Host, ":"+u.Port())
+	}
+	return u.Host
+}
+
+// forward carries one request for the forward proxy, or for a mapping.
+func (s *Server) forward(proxy http.Handler, w http.ResponseWriter, r *http.Request) {
+	host, to, err := s.destination(r)
+	if err != nil {
+		http.Error(w, "fault: "+err.Error(), http.StatusBadRequest)
 		return
 	}
 	if r.Trailer == nil {
 		r.Trailer = make(http.Header) // for those that are not announced
 	}
 	client := clientOf(r)
-	f := s.open(&Flow{Entry: EntryHTTP, Client: addrPort(client.RemoteAddr()), Host: hostPort(host, port)})
+	f := s.open(&Flow{Entry: client.entry(EntryHTTP), Client: addrPort(client.RemoteAddr()), Host: host})
 	ctx, cancel := context.WithCancel(r.Context())
-	fw := &forwarded{ctx: ctx, flow: f, w: w, upstreams: client.upstreams}
+	fw := &forwarded{ctx: ctx, cancel: cancel, flow: f, w: w, upstreams: client.upstreams}
 	answered := false
 	// A response that breaks off is told to the client by a panic.
 	defer func() {
@@ -207,24 +264,56 @@ func (s *Server) forward(proxy http.Handler, w http.ResponseWriter, r *http.Requ
 		if !answered && f.Err == nil {
 			f.Err = cmp.Or(broke, context.Canceled) // if not the upstream it was the client
 		}
-		if Failure(broke) == "reset" || s.ctx.Err() != nil {
+		if Failure(broke) == "reset" || s.ctx.Err() != nil || errors.Is(f.Err, ErrEnded) {
 			reset(client.TCPConn)
 		}
 		if !fw.upgraded {
-			f.Bytes[faults.ToServer], f.Injected[faults.ToServer] = fw.up.told()
-			f.Bytes[faults.ToClient], f.Injected[faults.ToClient] = fw.down.told()
+			f.Bytes = [2]int64{faults.ToServer: fw.up.bytes.Load(), faults.ToClient: fw.down.bytes.Load()}
+			f.Injected = append(fw.up.told(faults.ToServer), fw.down.told(faults.ToClient)...)
 		}
 		s.end(f)
 	}()
-	f.Matched = s.matches(host, port, func() []netip.Addr {
-		addrs, _ := s.resolver().LookupNetIP(ctx, "ip", host)
-		return addrs
-	})
+	f.Matched = s.matches(to.Host, to.Port, s.addresses(ctx, to.Host))
 	fw.up.shaping, fw.down.shaping = s.shape(f, faults.ToServer), s.shape(f, faults.ToClient)
 	fw.up.stop, fw.down.stop = ctx.Done(), ctx.Done()
-	proxy.ServeHTTP(w, r.WithContext(context.WithValue(ctx, forwardedKey{}, fw)))
+	fw.up.drained = func(end error) {
+		if end != io.EOF { // otherwise the HTTP server notices when the client leaves
+			cancel()
+		}
+	}
+	if answers := s.answers(f); answers != nil {
+		response, effects := answers.Decide(s.Clock.Now())
+		fw.up.decided(effects)
+		if response != nil {
+			if f.Err = fw.answer(response, r); f.Err != nil {
+				panic(http.ErrAbortHandler) // or else there would be an answer
+			}
+			answered = true
+			return
+		}
+	}
+	proxy.ServeHTTP(continuing{w, r}, r.WithContext(context.WithValue(ctx, forwardedKey{}, fw)))
 	answered = true
 }
+
+// continuing leaves it to the HTTP server to say `100 Continue` to a client
+// that waits for it: that says so when the body is first asked for, and so when
+// the upstream has. ReverseProxy would pass that on, too, and the client could
+// get both.
+type continuing struct {
+	http.ResponseWriter
+	request *http.Request
+}
+
+// WriteHeader is that of http.ResponseWriter.
+func (w continuing) WriteHeader(status int) {
+	if status != http.StatusContinue || w.request.Header.Get("Expect") == "" {
+		w.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// Unwrap is for http.ResponseController.
+func (w continuing) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // upgrade passes on 101 Switching Protocols, and the connections behind it as
 // a tunnel, in which the request's faults go on. Its error is for ReverseProxy,

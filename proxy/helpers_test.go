@@ -26,7 +26,7 @@ type recorder struct {
 	mu     sync.Mutex
 	opened map[uint64]int
 	closed map[uint64]int
-	delays [2][]faults.Delay
+	did    [2][]faults.Effect
 
 	begun, ended chan Flow
 }
@@ -52,16 +52,16 @@ func (r *recorder) FlowEnded(f *Flow) {
 	r.ended <- *f
 }
 
-func (r *recorder) Injected(link faults.Link, d faults.Delay, _ time.Duration) {
+func (r *recorder) Injected(link faults.Link, e faults.Effect, _ time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.delays[link] = append(r.delays[link], d)
+	r.did[link] = append(r.did[link], e)
 }
 
-func (r *recorder) injected(link faults.Link) []faults.Delay {
+func (r *recorder) injected(link faults.Link) []faults.Effect {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]faults.Delay(nil), r.delays[link]...)
+	return append([]faults.Effect(nil), r.did[link]...)
 }
 
 // complete checks that each flow was told of twice: at its beginning and at
@@ -275,9 +275,35 @@ var bothLinks = faults.LinksOf(faults.Server, faults.Both)
 
 // delayed is a plan with one latency.
 func delayed(d faults.Distribution, perReadWrite bool, seed uint64) *faults.Plan {
-	return &faults.Plan{Seed: seed, Faults: []faults.Fault{
-		faults.Latency{Delay: d, On: bothLinks, PerReadWrite: perReadWrite},
-	}}
+	plan := planOf(faults.Latency{Delay: d, On: bothLinks, PerReadWrite: perReadWrite})
+	plan.Seed = seed
+	return plan
+}
+
+// planOf is a plan of faults that are always on.
+func planOf(all ...faults.Fault) *faults.Plan {
+	plan := &faults.Plan{}
+	for _, f := range all {
+		plan.Faults = append(plan.Faults, faults.Planned{Fault: f})
+	}
+	return plan
+}
+
+// injectedInto picks what a flow says of one link, which may be of one fault
+// at most.
+func injectedInto(t testing.TB, f Flow, link faults.Link) Injection {
+	t.Helper()
+	var of Injection
+	for _, i := range f.Injected {
+		if i.Link != link {
+			continue
+		}
+		if of.Tried+of.Pieces > 0 {
+			t.Errorf("two faults on %v: %+v", link, f.Injected)
+		}
+		of = i
+	}
+	return of
 }
 
 func constant(d time.Duration) faults.Distribution { return faults.Normal{Mean: d} }
@@ -311,6 +337,14 @@ var ways = []struct {
 	}},
 	{"latency once", func(t *testing.T) flow { return intercept(t, delayed(short, false, 1)) }},
 	{"latency per piece", func(t *testing.T) flow { return intercept(t, delayed(short, true, 1)) }},
+	{"answers", func(t *testing.T) flow { return intercept(t, answering(1, 1)) }},
+	{"CONNECT, answers and latency", func(t *testing.T) flow {
+		plan := delayed(short, true, 1)
+		plan.Faults = append(plan.Faults, answering(0, 1).Faults...)
+		ln, p := listen(t), run(t, &Server{Plan: plan})
+		c := tunnelled(t, p.addr, ln.Addr().String())
+		return flow{c, accept(t, ln), p}
+	}},
 }
 
 func intercept(t *testing.T, plan *faults.Plan) flow {

@@ -180,7 +180,7 @@ func TestManyClientsComeAndGo(t *testing.T) {
 				_, _ = c.Read(make([]byte, 1))
 			}
 			if rng.IntN(2) == 0 {
-				reset(c)
+				reset(c.(*net.TCPConn))
 			} else {
 				c.Close()
 			}
@@ -204,7 +204,7 @@ func FuzzExplicit(f *testing.F) {
 				return
 			}
 			go func() {
-				defer reset(c) // nobody has ports for so many that linger
+				defer reset(c.(*net.TCPConn)) // nobody has ports for so many that linger
 				if n, _ := c.Read(make([]byte, 1<<10)); n == 0 {
 					return
 				}

@@ -18,11 +18,10 @@ const pieceOverhead = 128
 
 // piece is some bytes of a link, or its end, on their way.
 type piece struct {
-	data   []byte
-	at     time.Duration  // when it arrived
-	leave  time.Duration  // when it may go on
-	delays []faults.Delay // what held it
-	end    error          // if set nothing follows: io.EOF, errSpent, or why
+	data    []byte
+	leave   time.Duration   // when it may go on
+	effects []faults.Effect // what the faults did to it
+	end     error           // if set nothing follows: io.EOF, errSpent, or why
 }
 
 func (p *piece) cost() int { return len(p.data) + pieceOverhead }
@@ -32,7 +31,7 @@ func (p *piece) cost() int { return len(p.data) + pieceOverhead }
 // fault. It has one writer and one reader.
 type line struct {
 	clock Clock
-	stop  <-chan struct{} // closed when the flow is over
+	life
 
 	mu     sync.Mutex
 	pieces []piece
@@ -41,11 +40,17 @@ type line struct {
 	room   chan struct{} // has a token when room may have come
 }
 
-func newLine(clock Clock, stop <-chan struct{}) *line {
+func newLine(clock Clock, l life) *line {
 	return &line{
-		clock: clock, stop: stop,
+		clock: clock, life: l,
 		filled: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
+}
+
+// life is what ends the waiting of a flow.
+type life struct {
+	stop   <-chan struct{} // closed when the flow is over
+	ending <-chan struct{} // closed when the run is: nobody waits for ever then
 }
 
 // put appends a piece when there is room. False means that the flow is over.
@@ -72,20 +77,20 @@ func (l *line) append(p piece) bool {
 	return true
 }
 
-// take waits for the next piece and for its time. False means that the flow is
-// over.
-func (l *line) take() (piece, bool) {
+// take waits for the next piece and for its time. The error says that the flow
+// is over, or with [ErrEnded] that it had better be.
+func (l *line) take() (piece, error) {
 	p, ok := l.head()
 	for !ok {
 		select {
 		case <-l.filled:
 		case <-l.stop:
-			return piece{}, false
+			return piece{}, errStopped
 		}
 		p, ok = l.head()
 	}
-	if !wait(l.clock, p.leave, l.stop) {
-		return piece{}, false
+	if err := l.wait(l.clock, p.leave); err != nil {
+		return piece{}, err
 	}
 	l.mu.Lock()
 	l.pieces[0] = piece{} // lets go of the bytes
@@ -93,7 +98,7 @@ func (l *line) take() (piece, bool) {
 	l.bytes -= p.cost()
 	l.mu.Unlock()
 	signal(l.room)
-	return p, true
+	return p, nil
 }
 
 func (l *line) head() (piece, bool) {
@@ -105,23 +110,27 @@ func (l *line) head() (piece, bool) {
 	return l.pieces[0], true
 }
 
-// wait waits until a time of the run. False means that stop came first.
-func wait(clock Clock, until time.Duration, stop <-chan struct{}) bool {
+// wait waits until a time of the run. The error is that of [line.take].
+func (l life) wait(clock Clock, until time.Duration) error {
 	if until == faults.Never {
-		<-stop
-		return false
+		select {
+		case <-l.stop:
+			return errStopped
+		case <-l.ending:
+			return ErrEnded
+		}
 	}
 	d := until - clock.Now()
 	if d <= 0 {
-		return true
+		return nil
 	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:
-		return true
-	case <-stop:
-		return false
+		return nil
+	case <-l.stop:
+		return errStopped
 	}
 }
 

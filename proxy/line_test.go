@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"io"
+	"strconv"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,15 +12,15 @@ import (
 
 func TestLineHoldsPiecesUntilTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine(NewClock(), make(chan struct{}))
+		l := newLine(NewClock(), life{})
 		for i, leave := range []time.Duration{time.Second, time.Second, 3 * time.Second} {
-			l.put(piece{at: time.Duration(i), leave: leave})
+			l.put(piece{data: []byte(strconv.Itoa(i)), leave: leave})
 		}
-		l.put(piece{at: 3, leave: 3 * time.Second, end: io.EOF})
+		l.put(piece{data: []byte("3"), leave: 3 * time.Second, end: io.EOF})
 		for i, want := range []time.Duration{time.Second, time.Second, 3 * time.Second, 3 * time.Second} {
-			p, ok := l.take()
-			if !ok || p.at != time.Duration(i) || l.clock.Now() != want {
-				t.Errorf("take %d: %v, piece %d at %v, want %v", i, ok, p.at, l.clock.Now(), want)
+			p, err := l.take()
+			if err != nil || string(p.data) != strconv.Itoa(i) || l.clock.Now() != want {
+				t.Errorf("take %d: %v, piece %q at %v, want %v", i, err, p.data, l.clock.Now(), want)
 			}
 		}
 		if l.bytes != 0 {
@@ -30,13 +31,13 @@ func TestLineHoldsPiecesUntilTheirTime(t *testing.T) {
 
 func TestLineWaitsForPieces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine(NewClock(), make(chan struct{}))
+		l := newLine(NewClock(), life{})
 		go func() {
 			time.Sleep(time.Minute)
 			l.put(piece{leave: time.Second}) // which is past
 		}()
-		if _, ok := l.take(); !ok || l.clock.Now() != time.Minute {
-			t.Errorf("%v at %v", ok, l.clock.Now())
+		if _, err := l.take(); err != nil || l.clock.Now() != time.Minute {
+			t.Errorf("%v at %v", err, l.clock.Now())
 		}
 	})
 }
@@ -63,7 +64,7 @@ func TestLineIsBounded(t *testing.T) {
 	for _, size := range []int{0, 1, 1000, readSize} {
 		synctest.Test(t, func(t *testing.T) {
 			stop := make(chan struct{})
-			l := newLine(NewClock(), stop)
+			l := newLine(NewClock(), life{stop: stop})
 			n, _ := fillUp(l, make([]byte, size))
 			cost := size + pieceOverhead
 			if want := lineCapacity / cost; n != want || l.bytes > lineCapacity {
@@ -77,10 +78,10 @@ func TestLineIsBounded(t *testing.T) {
 func TestLineGoesOnWhenThereIsRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
-		l := newLine(NewClock(), stop)
+		l := newLine(NewClock(), life{stop: stop})
 		n, done := fillUp(l, make([]byte, readSize))
 		for i := range 3 * n {
-			if _, ok := l.take(); !ok {
+			if _, err := l.take(); err != nil {
 				t.Fatalf("take %d: over", i)
 			}
 			synctest.Wait()
@@ -96,11 +97,11 @@ func TestLineGoesOnWhenThereIsRoom(t *testing.T) {
 // A piece that alone exceeds the capacity must pass, or nothing ever would.
 func TestLineTakesOneLargePiece(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine(NewClock(), make(chan struct{}))
+		l := newLine(NewClock(), life{})
 		if !l.put(piece{data: make([]byte, lineCapacity+1)}) {
 			t.Error("over")
 		}
-		if p, ok := l.take(); !ok || len(p.data) != lineCapacity+1 {
+		if p, err := l.take(); err != nil || len(p.data) != lineCapacity+1 {
 			t.Error("it did not come out")
 		}
 	})
@@ -111,11 +112,11 @@ func TestStopEndsWaiting(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				stop := make(chan struct{})
-				l := newLine(NewClock(), stop)
+				l := newLine(NewClock(), life{stop: stop})
 				l.put(piece{leave: leave})
 				time.AfterFunc(time.Minute, func() { close(stop) })
-				if _, ok := l.take(); ok || l.clock.Now() != time.Minute {
-					t.Errorf("%v at %v", ok, l.clock.Now())
+				if _, err := l.take(); err != errStopped || l.clock.Now() != time.Minute {
+					t.Errorf("%v at %v", err, l.clock.Now())
 				}
 			})
 		})
@@ -123,17 +124,17 @@ func TestStopEndsWaiting(t *testing.T) {
 	t.Run("for a piece", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			stop := make(chan struct{})
-			l := newLine(NewClock(), stop)
+			l := newLine(NewClock(), life{stop: stop})
 			time.AfterFunc(time.Minute, func() { close(stop) })
-			if _, ok := l.take(); ok || l.clock.Now() != time.Minute {
-				t.Errorf("%v at %v", ok, l.clock.Now())
+			if _, err := l.take(); err != errStopped || l.clock.Now() != time.Minute {
+				t.Errorf("%v at %v", err, l.clock.Now())
 			}
 		})
 	})
 	t.Run("for room", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			stop := make(chan struct{})
-			l := newLine(NewClock(), stop)
+			l := newLine(NewClock(), life{stop: stop})
 			_, done := fillUp(l, make([]byte, readSize))
 			close(stop)
 			<-done

@@ -9,9 +9,14 @@ import (
 	"github.com/faultproxy/fault/faults"
 )
 
-// readSize is the most that one read of a shaped link takes: the largest
-// segment that the kernel's offloading hands up.
-const readSize = 64 << 10
+const (
+	// readSize is the most that one read of a shaped link takes: the largest
+	// segment that the kernel's offloading hands up.
+	readSize = 64 << 10
+	// copySize is what a link that shapes nothing costs while it waits for
+	// bytes.
+	copySize = 16 << 10
+)
 
 var (
 	// errSpent ends the shaped part of a link: the rest is copied as it is.
@@ -30,33 +35,31 @@ func NewClock() Clock { return Clock{time.Now()} }
 // Now is the time since the start, on the monotonic clock.
 func (c Clock) Now() time.Duration { return time.Since(c.start) }
 
-// Injection sums up what faults did to one link of a flow: how long the pieces
-// that they held took from their arrival at us until they went on.
-type Injection struct {
-	Pieces   int
-	Sum, Max time.Duration
-}
-
 // shaping is a chain at work on the bytes of one reader.
 type shaping struct {
-	src      io.Reader
-	chain    *faults.Chain
-	clock    Clock
-	stop     <-chan struct{} // closed when the flow is over
-	injected func(d faults.Delay, late time.Duration)
+	src   io.Reader
+	chain *faults.Chain
+	clock Clock
+	life
+	injected func(e faults.Effect, late time.Duration)
 	// eof says what it means that src ended: io.EOF, or an error. It may be
 	// nil, for io.EOF.
 	eof func() error
+	// lost is called when the link goes dark: nothing arrives any more. It may
+	// be nil, as drained, which is called when after that src has ended.
+	lost    func()
+	drained func(end error)
 
 	queue *line
-	last  time.Duration // departure of the piece before
-	sum   Injection
+	hold  time.Duration // until when the sender was held back
+	*tally
 }
 
-// fill reads pieces and puts them into the queue.
+// fill reads pieces and puts them into the queue, until the end of src.
 func (s *shaping) fill() {
 	buf := make([]byte, readSize)
 	for {
+		asked := s.clock.Now()
 		n, err := s.src.Read(buf)
 		if n == 0 && err == nil {
 			continue
@@ -64,11 +67,23 @@ func (s *shaping) fill() {
 		if err == io.EOF {
 			err = s.end()
 		}
-		p := s.shape(append([]byte(nil), buf[:n]...), n, err)
-		if !s.queue.put(p) || p.end != nil {
+		if !s.take(s.arrival(asked), append([]byte(nil), buf[:n]...), err) {
 			return
 		}
 	}
+}
+
+// prompt is how long a read takes at most that finds something.
+const prompt = 5 * time.Millisecond
+
+// arrival is when what was just read arrived. If it was there when the sender
+// was let on again, it came then: that we woke up late must not slow the line.
+func (s *shaping) arrival(asked time.Duration) time.Duration {
+	now := s.clock.Now()
+	if s.hold > 0 && now-asked < prompt {
+		return min(now, s.hold)
+	}
+	return now
 }
 
 // end is what an end of src means.
@@ -79,34 +94,82 @@ func (s *shaping) end() error {
 	return s.eof()
 }
 
-// shape gives a piece of n bytes that has just arrived its time to leave.
-func (s *shaping) shape(data []byte, n int, end error) piece {
-	p := piece{data: data, at: s.clock.Now(), end: end}
-	leave, delays, err := s.chain.Shape(p.at, n)
-	s.last = max(leave, s.last) // order is kept: nothing overtakes
-	p.leave, p.delays = s.last, delays
-	switch {
-	case err != nil:
-		p.end = err
-	case end == nil && s.chain.Spent():
-		p.end = errSpent
+// take queues what has arrived, in pieces that are not larger than the faults
+// want them. False means that nothing more is to be read.
+func (s *shaping) take(at time.Duration, data []byte, end error) bool {
+	for {
+		size := s.chain.Piece(at, len(data))
+		d := s.chain.Shape(at, size)
+		p := piece{data: data[:size], leave: d.Leave, effects: d.Effects}
+		data = data[size:]
+		switch {
+		case d.Leave == faults.Never:
+			s.lose(p, data, end)
+			return false
+		case d.Err != nil:
+			p.end = d.Err
+		case len(data) > 0:
+		case end == nil && s.chain.Spent():
+			p.end = errSpent
+		default:
+			p.end = end
+		}
+		if !s.queue.put(p) || p.end != nil {
+			return false
+		}
+		if len(data) == 0 {
+			if s.hold = 0; d.Hold > s.clock.Now() {
+				s.hold = d.Hold
+			}
+			return s.wait(s.clock, d.Hold) == nil
+		}
 	}
-	return p
 }
 
-// account reports what the faults of a piece did, once it has gone on. What
-// the drawn delays do not explain is our own lateness.
-func (s *shaping) account(p piece) {
-	if len(p.delays) == 0 {
+// lose swallows a piece, what is left of what came with it, and all that comes
+// after.
+func (s *shaping) lose(p piece, rest []byte, end error) {
+	s.tell(p)
+	swallow := faults.Effect{Fault: p.effects[len(p.effects)-1].Fault, Delay: faults.Never}
+	s.swallow(swallow, len(rest))
+	s.queue.put(piece{leave: faults.Never})
+	if s.lost != nil {
+		s.lost()
+	}
+	buf := make([]byte, copySize)
+	for end == nil {
+		var n int
+		n, end = s.src.Read(buf)
+		s.swallow(swallow, n)
+	}
+	if s.drained != nil {
+		s.drained(end)
+	}
+}
+
+// swallow counts bytes that do not go on.
+func (s *shaping) swallow(e faults.Effect, n int) {
+	if n > 0 {
+		e.Bytes = n
+		s.add(e, 0, 0)
+		s.injected(e, 0)
+	}
+}
+
+// tell reports what the faults did to a piece, once it has gone on or is lost.
+// What the drawn delays do not explain is our own lateness.
+func (s *shaping) tell(p piece) {
+	if len(p.effects) == 0 {
 		return
 	}
 	now := s.clock.Now()
-	held := now - p.at
-	s.sum.Pieces++
-	s.sum.Sum += held
-	s.sum.Max = max(s.sum.Max, held)
-	for _, d := range p.delays {
-		s.injected(d, now-p.leave)
+	late := time.Duration(0)
+	if p.leave != faults.Never {
+		late = max(0, now-p.leave)
+	}
+	for _, e := range p.effects {
+		s.add(e, late, now)
+		s.injected(e, late)
 	}
 }
 
@@ -131,12 +194,12 @@ func (l *link) run() error {
 	if l.chain.Spent() {
 		return l.copy()
 	}
-	l.queue = newLine(l.clock, l.stop)
+	l.queue = newLine(l.clock, l.life)
 	go l.fill()
 	for {
-		p, ok := l.queue.take()
-		if !ok {
-			return errStopped
+		p, err := l.queue.take()
+		if err != nil {
+			return err
 		}
 		if len(p.data) > 0 {
 			n, err := l.dst.Write(p.data)
@@ -145,7 +208,7 @@ func (l *link) run() error {
 				return writeError{err}
 			}
 		}
-		l.account(p)
+		l.tell(p)
 		switch p.end {
 		case nil:
 		case io.EOF:
@@ -172,12 +235,31 @@ func (l *link) copy() error {
 }
 
 // copyStream copies src to dst until its end; between bare TCP connections the
-// kernel moves the bytes.
+// kernel moves the bytes. An error of dst is a writeError.
 func copyStream(dst io.Writer, src io.Reader) (int64, error) {
+	if p, ok := src.(*prefixed); ok {
+		n, err := io.Copy(writer{dst}, p.prefix)
+		if err != nil {
+			return n, err
+		}
+		m, err := copyStream(dst, p.conn)
+		return n + m, err
+	}
 	to, ok := dst.(*net.TCPConn)
 	from, bare := src.(*net.TCPConn)
 	if ok && bare {
 		return move(to, from)
 	}
-	return io.Copy(dst, src)
+	return io.Copy(writer{dst}, src)
+}
+
+// writer marks the errors of writing.
+type writer struct{ io.Writer }
+
+func (w writer) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		err = writeError{err}
+	}
+	return n, err
 }

@@ -81,11 +81,11 @@ func newBench(plan *faults.Plan, in ...arrival) *bench {
 	}
 	chain := &faults.Chain{}
 	if plan != nil {
-		chain = plan.Chain(1, faults.ToClient)
+		chain = plan.Chain(1, faults.ToClient, faults.Stream)
 	}
 	b.link = &link{dst: b.out, shaping: shaping{
-		src: b.in, chain: chain, clock: clock, stop: b.stop,
-		injected: func(_ faults.Delay, late time.Duration) { b.lates = append(b.lates, late) },
+		src: b.in, chain: chain, clock: clock, life: life{stop: b.stop}, tally: &tally{},
+		injected: func(_ faults.Effect, late time.Duration) { b.lates = append(b.lates, late) },
 	}}
 	return b
 }
@@ -111,6 +111,12 @@ func (b *bench) left(t *testing.T, data string, at ...time.Duration) {
 	}
 }
 
+// held says whether one fault held so many pieces for so long.
+func (b *bench) held(pieces int, sum, most time.Duration) bool {
+	all := b.told(faults.ToClient)
+	return len(all) == 1 && all[0].Pieces == pieces && all[0].Sum == sum && all[0].Max == most
+}
+
 func TestLinkDelaysPiecesSideBySide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var in []arrival
@@ -123,8 +129,8 @@ func TestLinkDelaysPiecesSideBySide(t *testing.T) {
 		b := newBench(delayed(constant(300*ms), true, 1), in...)
 		b.run(t, 1534*ms, nil)
 		b.left(t, strings.Repeat("x", 100), out...)
-		if b.sum != (Injection{Pieces: 101, Sum: 101 * 300 * ms, Max: 300 * ms}) {
-			t.Errorf("injected %+v", b.sum)
+		if !b.held(101, 101*300*ms, 300*ms) {
+			t.Errorf("injected %+v", b.told(faults.ToClient))
 		}
 	})
 }
@@ -135,23 +141,19 @@ func TestLinkKeepsOrder(t *testing.T) {
 	for _, seed := range []uint64{1, 2, 3} {
 		synctest.Test(t, func(t *testing.T) {
 			plan := delayed(faults.Uniform{Min: 0, Max: time.Second}, true, seed)
-			chain, rng := plan.Chain(1, faults.ToClient), rand.New(rand.NewPCG(seed, 0))
+			chain, rng := plan.Chain(1, faults.ToClient, faults.Stream), rand.New(rand.NewPCG(seed, 0))
 			var in []arrival
 			var out []time.Duration
 			var at, last time.Duration
 			var data string
 			for i := range 200 {
 				at += time.Duration(rng.IntN(10)) * ms
-				leave, _, err := chain.Shape(at, 1)
-				if err != nil {
-					t.Fatal(err)
-				}
-				last = max(last, leave)
+				last = max(last, chain.Shape(at, 1).Leave)
 				in = append(in, arrival{at: at, data: string(rune('a' + i%26))})
 				out = append(out, last)
 				data += in[i].data
 			}
-			leave, _, _ := chain.Shape(at, 0)
+			leave := chain.Shape(at, 0).Leave
 			in = append(in, arrival{at: at, err: io.EOF})
 			b := newBench(plan, in...)
 			b.run(t, max(last, leave), nil)
@@ -172,8 +174,8 @@ func TestLinkDelaysOnce(t *testing.T) {
 			arrival{360 * ms, "d", nil}, arrival{900 * ms, "", io.EOF})
 		b.run(t, 900*ms, nil)
 		b.left(t, "abcd", 350*ms, 350*ms, 350*ms, 360*ms)
-		if b.sum != (Injection{Pieces: 1, Sum: 300 * ms, Max: 300 * ms}) || len(b.lates) != 1 {
-			t.Errorf("injected %+v", b.sum)
+		if !b.held(1, 300*ms, 300*ms) || len(b.lates) != 1 {
+			t.Errorf("injected %+v", b.told(faults.ToClient))
 		}
 	})
 }
@@ -183,8 +185,8 @@ func TestLinkWithoutFaults(t *testing.T) {
 		b := newBench(nil, arrival{10 * ms, "a", nil}, arrival{20 * ms, "b", io.EOF})
 		b.run(t, 20*ms, nil)
 		b.left(t, "ab", 10*ms, 20*ms)
-		if b.sum != (Injection{}) {
-			t.Errorf("injected %+v", b.sum)
+		if b.told(faults.ToClient) != nil {
+			t.Errorf("injected %+v", b.told(faults.ToClient))
 		}
 	})
 }
@@ -234,7 +236,7 @@ func TestLinkHoldsTheSenderBack(t *testing.T) {
 func TestLinkStops(t *testing.T) {
 	for name, plan := range map[string]*faults.Plan{
 		"waiting": delayed(constant(time.Hour), true, 1), "waiting once": delayed(constant(time.Hour), false, 1),
-		"never": {Faults: []faults.Fault{blackhole{}}},
+		"never": planOf(faults.Blackhole{On: bothLinks}),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -247,29 +249,21 @@ func TestLinkStops(t *testing.T) {
 	}
 }
 
-// blackhole is a fault behind which nothing arrives.
-type blackhole struct{}
-
-func (blackhole) Name() string                                    { return "blackhole" }
-func (blackhole) String() string                                  { return "blackhole" }
-func (blackhole) Links() faults.Links                             { return bothLinks }
-func (blackhole) Shaper(*rand.Rand) faults.Shaper                 { return blackhole{} }
-func (blackhole) Shape(time.Duration, int) (time.Duration, error) { return faults.Never, nil }
-func (blackhole) Spent() bool                                     { return false }
-
 // breaks is a fault that resets a flow with a piece.
 type breaks struct {
-	blackhole
+	faults.Blackhole
 	err error
 }
 
-func (b breaks) Shaper(*rand.Rand) faults.Shaper                      { return b }
+func (b breaks) Links() faults.Links                                  { return bothLinks }
+func (b breaks) Shaper(*rand.Rand, faults.Carrier) faults.Shaper      { return b }
 func (b breaks) Shape(at time.Duration, _ int) (time.Duration, error) { return at, b.err }
+func (b breaks) Spent() bool                                          { return false }
 
 func TestLinkFaultEndsTheFlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		plan := delayed(constant(300*ms), true, 1)
-		plan.Faults = append(plan.Faults, breaks{err: syscall.ECONNRESET})
+		plan.Faults = append(plan.Faults, planOf(breaks{err: syscall.ECONNRESET}).Faults...)
 		b := newBench(plan, arrival{50 * ms, "", io.EOF})
 		b.run(t, 350*ms, syscall.ECONNRESET)
 	})
@@ -303,8 +297,8 @@ func TestLinkTellsHowLateItWas(t *testing.T) {
 		if want := []time.Duration{20 * ms, 40 * ms, 0}; !slices.Equal(b.lates, want) {
 			t.Errorf("late by %v, want %v", b.lates, want)
 		}
-		if b.sum != (Injection{Pieces: 3, Sum: 320*ms + 340*ms + 300*ms, Max: 340 * ms}) {
-			t.Errorf("injected %+v", b.sum)
+		if !b.held(3, 320*ms+340*ms+300*ms, 340*ms) {
+			t.Errorf("injected %+v", b.told(faults.ToClient))
 		}
 	})
 }

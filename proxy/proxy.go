@@ -2,9 +2,10 @@
 //
 // One listener serves everybody. A connection that the kernel diverted is
 // carried to where it was going, which [Origin] knows; any other is a client
-// that speaks HTTP to us: requests for the forward proxy, or CONNECT. Every
-// flow runs in two links, one for each direction, and a link with nothing to
-// shape is a plain copy that alters nothing.
+// that speaks HTTP to us: requests for the forward proxy, or CONNECT. A mapping
+// has a listener of its own, and one target. Every flow runs in two links, one
+// for each direction, and a link with nothing to shape is a plain copy that
+// alters nothing.
 //
 // The package does not know how connections are diverted, and nothing of
 // flags, output or the run; an [Observer] is told what happens.
@@ -12,6 +13,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -41,6 +43,14 @@ type Server struct {
 	// Matches says whether faults apply to a destination. Of a name, addrs
 	// gives its addresses, at the cost of a look-up. Nil matches everything.
 	Matches func(host string, port uint16, addrs func() []netip.Addr) bool
+	// NoClients turns explicit clients away.
+	NoClients bool
+	// Upstream is where all that explicit clients ask for goes; nil is where
+	// they ask for.
+	Upstream *Target
+	// TLS verifies upstreams to which we speak TLS ourselves; nil is with the
+	// system's roots.
+	TLS *tls.Config
 	// Observer is told of flows.
 	Observer Observer
 	// Clock is the time of the run.
@@ -48,30 +58,61 @@ type Server struct {
 	// Log is for what cannot be told by a flow.
 	Log *zap.Logger
 
-	listen  netip.AddrPort
+	once    sync.Once
 	clients *handover
 	http    *http.Server
 	flows   atomic.Uint64
 	ctx     context.Context // ends when flows are cut off
 	cancel  context.CancelFunc
+	ending  chan struct{} // closed when they are asked to end
+	ask     func()        // closes ending
 
 	mu      sync.Mutex
-	tunnels map[*tunnel]struct{}
-	closed  bool          // flows are cut off: none may begin
-	working int           // connections and requests at work
-	idle    chan struct{} // if not nil, closed when working gets 0
+	listens []netip.AddrPort
+	// datagramsAt is where UDP mappings are.
+	datagramsAt []netip.AddrPort
+	tunnels     map[*tunnel]struct{}
+	closed      bool          // flows are cut off: none may begin
+	working     int           // connections and requests at work
+	idle        chan struct{} // if not nil, closed when working gets 0
 }
 
-// Serve accepts connections from ln until it is closed or its deadline passes,
-// and returns nil then. Flows go on; see [Server.Drain]. The listener stays
-// the caller's.
-func (s *Server) Serve(ln *net.TCPListener) error {
-	s.listen = ln.Addr().(*net.TCPAddr).AddrPort()
-	s.tunnels = make(map[*tunnel]struct{})
-	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.clients = newHandover(ln.Addr())
-	s.http = s.newHTTPServer()
-	go func() { _ = s.http.Serve(s.clients) }() // ends when Drain closes it
+// Target is a place to go to.
+type Target struct {
+	// Host is a name or an address without brackets.
+	Host string
+	Port uint16
+	// TLS says that requests are sent there over TLS.
+	TLS bool
+}
+
+// String is host:port.
+func (t Target) String() string { return hostPort(t.Host, t.Port) }
+
+// start prepares the server; it may be called again.
+func (s *Server) start() {
+	s.once.Do(func() {
+		s.tunnels = make(map[*tunnel]struct{})
+		s.ending = make(chan struct{})
+		s.ask = sync.OnceFunc(func() { close(s.ending) })
+		s.ctx, s.cancel = context.WithCancel(context.Background())
+		s.clients = newHandover()
+		s.http = s.newHTTPServer()
+		go func() { _ = s.http.Serve(s.clients) }() // ends when Drain closes it
+	})
+}
+
+// Serve accepts diverted connections and explicit clients from ln until it is
+// closed or its deadline passes, and returns nil then. Flows go on; see
+// [Server.Drain]. The listener stays the caller's.
+func (s *Server) Serve(ln *net.TCPListener) error { return s.accept(ln, s.handle) }
+
+// accept accepts connections and has each handled in a goroutine of its own.
+func (s *Server) accept(ln *net.TCPListener, handle func(*net.TCPConn)) error {
+	s.start()
+	s.mu.Lock()
+	s.listens = append(s.listens, ln.Addr().(*net.TCPAddr).AddrPort())
+	s.mu.Unlock()
 	for {
 		c, err := ln.AcceptTCP()
 		switch {
@@ -82,7 +123,11 @@ func (s *Server) Serve(ln *net.TCPListener) error {
 			}
 			go func() {
 				defer s.done()
-				s.handle(c)
+				_ = c.SetKeepAlive(false) // the far side's silence is not ours to break
+				if raw, err := c.SyscallConn(); err == nil {
+					_ = prepareSocket(raw, false)
+				}
+				handle(c)
 			}()
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):
 			return nil
@@ -97,12 +142,8 @@ func (s *Server) Serve(ln *net.TCPListener) error {
 // handle finds out what a connection is. It must not wait for bytes: in many
 // protocols the server speaks first.
 func (s *Server) handle(c *net.TCPConn) {
-	_ = c.SetKeepAlive(false) // the far side's silence is not ours to break
-	if raw, err := c.SyscallConn(); err == nil {
-		_ = prepareSocket(raw, false)
-	}
 	if s.Origin == nil {
-		s.clients.give(s.newClient(c))
+		s.explicit(c)
 		return
 	}
 	origin, diverted, err := s.Origin(c)
@@ -115,8 +156,17 @@ func (s *Server) handle(c *net.TCPConn) {
 	case diverted:
 		s.intercepted(c, origin)
 	default:
-		s.clients.give(s.newClient(c))
+		s.explicit(c)
 	}
+}
+
+// explicit serves a client that asks for a proxy.
+func (s *Server) explicit(c *net.TCPConn) {
+	if s.NoClients {
+		reset(c)
+		return
+	}
+	s.clients.give(s.newClient(c, nil))
 }
 
 // intercepted carries a diverted connection to where it was going.
@@ -128,32 +178,60 @@ func (s *Server) intercepted(c *net.TCPConn, origin Intercepted) {
 	defer s.end(f)
 	dst := origin.Destination
 	f.Matched = s.matches(dst.Addr().String(), dst.Port(), nil)
-	upstream, err := s.dialFor(c, dst.String(), origin.Source)
-	if err != nil {
-		f.Err = err
-		reset(c)
-		return
+	f.Err = s.relay(f, c, nil, func(ctx context.Context) (stream, error) {
+		return asStream(s.dial(ctx, dst.String(), origin.Source))
+	})
+}
+
+// relay dials for a client, of which early was read before, and carries its
+// connection. It closes it.
+func (s *Server) relay(f *Flow, c *net.TCPConn, early []byte, dial func(context.Context) (stream, error)) error {
+	if answers := s.answers(f); answers != nil {
+		upstream := newLazy(s.ctx, dial)
+		err := s.converse(f, answers, c, upstream, early)
+		f.Upstream = remote(upstream)
+		return err
 	}
-	f.Upstream = addrPort(upstream.RemoteAddr())
-	f.Err = s.carry(f, c, upstream, nil)
+	upstream, err := s.dialFor(c, dial)
+	if err != nil {
+		reset(c)
+		return err
+	}
+	f.Upstream = remote(upstream)
+	return s.carry(f, c, upstream, early)
+}
+
+// remote is where a stream goes to, invalid if it was never dialled.
+func remote(c stream) netip.AddrPort {
+	if tcp := tcpOf(c); tcp != nil {
+		return addrPort(tcp.RemoteAddr())
+	}
+	return netip.AddrPort{}
 }
 
 // dialFor dials while a client waits, and gives up if the client does.
-func (s *Server) dialFor(client *net.TCPConn, address string, source netip.Addr) (*net.TCPConn, error) {
+func (s *Server) dialFor(client *net.TCPConn, dial func(context.Context) (stream, error)) (stream, error) {
 	ctx, cancel := context.WithCancel(s.ctx)
 	defer cancel()
-	var watch sync.WaitGroup
-	watch.Go(func() {
+	defer watch(client, cancel)()
+	return dial(ctx)
+}
+
+// watch calls gone if a client resets its connection before stop is called.
+// Nobody may read from it meanwhile.
+func watch(client *net.TCPConn, gone func()) (stop func()) {
+	var watching sync.WaitGroup
+	watching.Go(func() {
 		if broken(client) != nil {
-			cancel()
+			gone()
 		}
 	})
-	upstream, err := s.dial(ctx, address, source)
-	// A deadline in the past ends the watching.
-	_ = client.SetReadDeadline(time.Unix(1, 0))
-	watch.Wait()
-	_ = client.SetReadDeadline(time.Time{})
-	return upstream, err
+	return func() {
+		// A deadline in the past ends the watching.
+		_ = client.SetReadDeadline(time.Unix(1, 0))
+		watching.Wait()
+		_ = client.SetReadDeadline(time.Time{})
+	}
 }
 
 func (s *Server) matches(host string, port uint16, addrs func() []netip.Addr) bool {
@@ -229,10 +307,11 @@ func (s *Server) unregister(t *tunnel) {
 }
 
 // Drain waits for the flows to end, until ctx does; then it cuts off those
-// that are left. Connections of HTTP clients are closed as soon as they are
+// that are left, and at once those that wait for what will never come. Connections of HTTP clients are closed as soon as they are
 // idle. The listener must be closed.
 func (s *Server) Drain(ctx context.Context) {
 	s.clients.Close()
+	s.ask()
 	// Shutdown would wait for connections; what counts is flows. Those that
 	// are open end with the request that they are at.
 	_ = s.http.Shutdown(expired)
@@ -279,14 +358,13 @@ func addrPort(a net.Addr) netip.AddrPort {
 // handover is the listener that the HTTP server accepts from: the clients that
 // turned out to be explicit.
 type handover struct {
-	addr   net.Addr
 	conns  chan net.Conn
 	closed chan struct{}
 	once   sync.Once
 }
 
-func newHandover(addr net.Addr) *handover {
-	return &handover{addr: addr, conns: make(chan net.Conn), closed: make(chan struct{})}
+func newHandover() *handover {
+	return &handover{conns: make(chan net.Conn), closed: make(chan struct{})}
 }
 
 func (h *handover) give(c *client) {
@@ -313,5 +391,5 @@ func (h *handover) Close() error {
 	return nil
 }
 
-// Addr is that of the one real listener.
-func (h *handover) Addr() net.Addr { return h.addr }
+// Addr is nothing: the real listeners have addresses.
+func (h *handover) Addr() net.Addr { return &net.TCPAddr{} }

@@ -135,7 +135,7 @@ func TestIsSelf(t *testing.T) {
 		{"[::]:80", "[2001:db8::1]:80", false},
 		{"127.0.0.1:80", "not an address", false},
 	} {
-		s := &Server{listen: netip.MustParseAddrPort(tc.own)}
+		s := &Server{listens: []netip.AddrPort{netip.MustParseAddrPort(tc.own)}}
 		if got := s.isSelf(tc.address); got != tc.want {
 			t.Errorf("listening at %s, %s is self: %v", tc.own, tc.address, got)
 		}
@@ -144,7 +144,7 @@ func TestIsSelf(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{listen: netip.MustParseAddrPort("[::]:80")}
+	s := &Server{listens: []netip.AddrPort{netip.MustParseAddrPort("[::]:80")}}
 	for _, a := range addrs {
 		ip := a.(*net.IPNet).IP.String()
 		if !s.isSelf(net.JoinHostPort(ip, "80")) {

@@ -360,7 +360,7 @@ func TestResponseIsCutOff(t *testing.T) {
 					case <-time.After(patience):
 					}
 					if end == "reset" {
-						reset(c)
+						reset(c.(*net.TCPConn))
 					} else {
 						c.Close()
 					}
@@ -435,12 +435,10 @@ func TestLatencyOncePerRequest(t *testing.T) {
 		expectEnd(t, resp.Body, "four")
 		f := next(t, w.proxy.ended)
 		for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
-			if f.ID != uint64(i+1) || f.Bytes[link] != 4 || f.Injected[link].Pieces != 1 || f.Injected[link].Sum < 2*ms {
+			in := injectedInto(t, f, link)
+			if f.ID != uint64(i+1) || f.Bytes[link] != 4 || in.Pieces != 1 || in.Sum < 2*ms {
 				t.Errorf("request %d: %+v", i, f)
 			}
-		}
-		if f.Delay() < 4*ms {
-			t.Errorf("request %d was held for %v", i, f.Delay())
 		}
 	}
 	if w.accepts.Load() != 1 {
@@ -448,7 +446,7 @@ func TestLatencyOncePerRequest(t *testing.T) {
 	}
 	for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
 		delays := w.proxy.injected(link)
-		if len(delays) != requests || delays[0] != (faults.Delay{Fault: 0, Length: 2 * ms}) {
+		if len(delays) != requests || delays[0].Delay != 2*ms {
 			t.Errorf("told of %v on %v", delays, link)
 		}
 	}
@@ -460,7 +458,7 @@ func TestUnmatchedRequestPassesThrough(t *testing.T) {
 	w.proxy = run(t, &Server{Plan: delayed(constant(faults.Never/2), true, 1), Matches: matchNothing})
 	w.client.Transport.(*http.Transport).Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: w.proxy.addr})
 	expectEnd(t, get(t, w).Body, "hi")
-	if f := next(t, w.proxy.ended); f.Matched || f.Bytes != [2]int64{0, 2} || f.Injected != [2]Injection{} {
+	if f := next(t, w.proxy.ended); f.Matched || f.Bytes != [2]int64{0, 2} || f.Injected != nil {
 		t.Errorf("%+v", f)
 	}
 }

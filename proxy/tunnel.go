@@ -1,14 +1,10 @@
 package proxy
 
 import (
-	"bytes"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/faultproxy/fault/faults"
@@ -19,48 +15,23 @@ import (
 type tunnel struct {
 	client, upstream *half
 	stop             chan struct{} // closed when the flow is over
+	lost             chan struct{} // closed when a link lets nothing arrive any more
 
 	mu       sync.Mutex
 	over     bool
 	err      error
-	ends     int   // links that are done
-	broke    error // why one of them was, if not by its end of stream
-	answered bool  // the link to the client has carried all
-}
-
-// half is one of the connections, and whether we have sent it the end of the
-// stream.
-type half struct {
-	stream
-	ended atomic.Bool
-}
-
-// CloseWrite sends the end of the stream.
-func (h *half) CloseWrite() error {
-	h.ended.Store(true)
-	return h.stream.CloseWrite()
-}
-
-// eof says what it means that reading came to an end. The kernel tells of a
-// reset once: if that was our write, reading looks as if the peer had finished.
-func (h *half) eof() error {
-	// Asked first, so that an end of ours in between is not taken for theirs.
-	if torn := torn(tcpOf(h.stream)); torn && !h.ended.Load() {
-		return syscall.ECONNRESET
-	}
-	return io.EOF
-}
-
-// stream is a TCP connection, or TLS on one.
-type stream interface {
-	net.Conn
-	CloseWrite() error
+	ends     int     // links that are done
+	broke    error   // why one of them was, if not by its end of stream
+	answered bool    // the link to the client has carried all
+	dark     [2]bool // by link, whether nothing arrives any more
+	left     bool    // the client has ended the stream
+	endedBy  End     // who was the first to
 }
 
 // carry joins client and upstream until both directions have ended, and
 // returns why it broke, nil if it did not. early is what the client sent
 // before. Both connections are closed then.
-func (s *Server) carry(f *Flow, client, upstream *net.TCPConn, early []byte) error {
+func (s *Server) carry(f *Flow, client *net.TCPConn, upstream stream, early []byte) error {
 	toServer, toClient := s.shape(f, faults.ToServer), s.shape(f, faults.ToClient)
 	toServer.src, toClient.src = withEarly(early, client), upstream
 	return s.join(f, client, upstream, toServer, toClient)
@@ -68,7 +39,10 @@ func (s *Server) carry(f *Flow, client, upstream *net.TCPConn, early []byte) err
 
 // join is carry with what shapes the two links.
 func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shaping) error {
-	t := &tunnel{client: &half{stream: client}, upstream: &half{stream: upstream}, stop: make(chan struct{})}
+	t := &tunnel{
+		client: &half{stream: client}, upstream: &half{stream: upstream},
+		stop: make(chan struct{}), lost: make(chan struct{}),
+	}
 	if !s.register(t) {
 		t.finish(ErrEnded)
 		return ErrEnded
@@ -79,11 +53,18 @@ func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shapi
 	up := link{shaping: toServer, which: faults.ToServer, dst: upstream}
 	down := link{shaping: toClient, which: faults.ToClient, dst: client}
 	var links sync.WaitGroup
-	links.Go(func() { t.direction(&up, t.client, t.upstream) })
-	links.Go(func() { t.direction(&down, t.upstream, t.client) })
+	for _, way := range []struct {
+		*link
+		src, dst *half
+	}{{&up, t.client, t.upstream}, {&down, t.upstream, t.client}} {
+		way.lost = func() { t.lose(way.which) }
+		way.drained = func(error) { t.drained(way.which) }
+		links.Go(func() { t.direction(way.link, way.src, way.dst) })
+	}
 	links.Wait()
+	f.EndedBy = t.endedBy
 	f.Bytes = [2]int64{faults.ToServer: up.bytes, faults.ToClient: down.bytes}
-	f.Injected = [2]Injection{faults.ToServer: up.sum, faults.ToClient: down.sum}
+	f.Injected = append(up.told(faults.ToServer), down.told(faults.ToClient)...)
 	return t.err
 }
 
@@ -91,11 +72,11 @@ func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shapi
 func (s *Server) shape(f *Flow, which faults.Link) shaping {
 	chain := &faults.Chain{}
 	if f.Matched {
-		chain = s.Plan.Chain(f.ID, which)
+		chain = s.Plan.Chain(f.ID, which, faults.Stream)
 	}
 	return shaping{
-		chain: chain, clock: s.Clock,
-		injected: func(d faults.Delay, late time.Duration) { s.Observer.Injected(which, d, late) },
+		chain: chain, clock: s.Clock, tally: &tally{}, life: life{ending: s.ending},
+		injected: func(e faults.Effect, late time.Duration) { s.Observer.Injected(which, e, late) },
 	}
 }
 
@@ -103,6 +84,9 @@ func (s *Server) shape(f *Flow, which faults.Link) shaping {
 // half-close, anything else as a reset of both connections.
 func (t *tunnel) direction(l *link, src, dst *half) {
 	err := l.run()
+	if src, ok := l.src.(interface{ leave() }); ok {
+		src.leave()
+	}
 	if err == nil {
 		t.carried(l.which) // before dst hears of it, and reacts
 		if cerr := dst.CloseWrite(); cerr != nil {
@@ -117,11 +101,21 @@ func (t *tunnel) direction(l *link, src, dst *half) {
 	case t.ended(err):
 		t.finish(t.broke)
 	case err == nil:
-		if err := broken(tcpOf(src.stream)); err != nil {
+		if tcp := tcpOf(src.stream); tcp == nil {
+			break
+		} else if err := broken(tcp); err != nil {
 			t.finish(err)
 		}
+	default:
+		// dst is gone; the other link may still hold what it said. If that has
+		// gone dark, nothing but the end of src ends the flow.
+		select {
+		case <-t.stop:
+		case <-t.lost:
+			_, _ = io.Copy(io.Discard, l.src)
+			t.drained(l.which)
+		}
 	}
-	// Otherwise dst is gone; the other link may still hold what it said.
 }
 
 // carried notes that a link has carried all that its src said.
@@ -129,7 +123,21 @@ func (t *tunnel) carried(which faults.Link) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if which == faults.ToClient {
+		t.first(EndUpstream)
 		t.answered = true
+		return
+	}
+	t.first(EndClient)
+	t.left = true
+	if t.dark != [2]bool{} {
+		t.abandon()
+	}
+}
+
+// first notes who ended the flow, if nobody had.
+func (t *tunnel) first(e End) {
+	if t.endedBy == "" {
+		t.endedBy = e
 	}
 }
 
@@ -167,51 +175,4 @@ func (t *tunnel) finish(err error) {
 			c.Close()
 		}
 	}
-}
-
-// reset closes a connection so that its peer sees a reset.
-func reset(c net.Conn) {
-	tcp := tcpOf(c)
-	_ = tcp.SetLinger(0)
-	tcp.Close()
-}
-
-// tcpOf is the connection under TLS, if there is any.
-func tcpOf(c net.Conn) *net.TCPConn {
-	if t, ok := c.(*tls.Conn); ok {
-		c = t.NetConn()
-	}
-	return c.(*net.TCPConn)
-}
-
-// withEarly reads what was read from a connection before, and then the rest.
-func withEarly(early []byte, conn *net.TCPConn) io.Reader {
-	if len(early) == 0 {
-		return conn
-	}
-	return &prefixed{bytes.NewReader(early), conn}
-}
-
-// prefixed reads some bytes and then a connection. What asks it to write gets
-// the rest from the bare connection, so that the kernel can move it.
-type prefixed struct {
-	prefix *bytes.Reader
-	conn   *net.TCPConn
-}
-
-func (p *prefixed) Read(b []byte) (int, error) {
-	if p.prefix.Len() > 0 {
-		return p.prefix.Read(b)
-	}
-	return p.conn.Read(b)
-}
-
-// WriteTo is what io.Copy asks for.
-func (p *prefixed) WriteTo(w io.Writer) (int64, error) {
-	n, err := p.prefix.WriteTo(w)
-	if err != nil {
-		return n, err
-	}
-	m, err := copyStream(w, p.conn)
-	return n + m, err
 }

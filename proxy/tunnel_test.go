@@ -243,7 +243,7 @@ func TestIntercepted(t *testing.T) {
 	if opened.ID != 1 || opened.Entry != EntryIntercepted || opened.Process != process || opened.Host != ln.Addr().String() {
 		t.Errorf("opened as %+v", opened)
 	}
-	if f.Matched || f.Err != nil || f.Upstream != loopback(ln) || f.Bytes != [2]int64{1, 0} || f.Injected != [2]Injection{} ||
+	if f.Matched || f.Err != nil || f.Upstream != loopback(ln) || f.Bytes != [2]int64{1, 0} || f.Injected != nil ||
 		f.Started != opened.Started || f.Lasted < 0 {
 		t.Errorf("ended as %+v", f)
 	}

@@ -127,8 +127,8 @@ func TestUpgradeIsShapedOn(t *testing.T) {
 			want = 3 // and a piece, and the end
 		}
 		for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
-			if got.Injected[link].Pieces != want || len(f.proxy.injected(link)) != want {
-				t.Errorf("%v %s: %+v, told of %v", link, map[bool]string{true: "per piece", false: "once"}[perReadWrite], got.Injected[link], f.proxy.injected(link))
+			if injectedInto(t, got, link).Pieces != want || len(f.proxy.injected(link)) != want {
+				t.Errorf("%v %s: %+v, told of %v", link, map[bool]string{true: "per piece", false: "once"}[perReadWrite], got.Injected, f.proxy.injected(link))
 			}
 		}
 	}

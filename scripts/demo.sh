@@ -73,6 +73,6 @@ ask "while it runs:" $explicit
 $as_root kill "$agent"
 wait "$agent" || true
 agent=
-sed -n '/^fault ended/,$p' "$dir/agent"
+sed -n '/^fault ended/,/^{/{/^{/!p}' "$dir/agent"
 echo
 ask "after it:"

@@ -5,6 +5,7 @@ package lines
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"sync"
 	"time"
@@ -25,7 +26,9 @@ type Writer struct {
 
 	mu      sync.Mutex
 	pending []byte
-	dropped int
+	dropped int    // since the last write
+	lost    uint64 // since the start
+	records bool
 	closed  bool
 }
 
@@ -36,15 +39,37 @@ func NewWriter(out io.Writer) *Writer {
 	return w
 }
 
+// ForPrograms keeps out what only people can read: what does not fit is counted
+// and no more.
+func (w *Writer) ForPrograms() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.records = true
+}
+
 // Print queues whole lines. It never waits; after Close it does nothing.
-func (w *Writer) Print(lines string) {
+func (w *Writer) Print(lines string) { w.print(lines, queueLimit) }
+
+// PrintLast queues lines even if there is no room: those that must not be
+// missing at the end.
+func (w *Writer) PrintLast(lines string) { w.print(lines, math.MaxInt) }
+
+// Dropped is how many times there was no room.
+func (w *Writer) Dropped() uint64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lost
+}
+
+func (w *Writer) print(lines string, limit int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
 		return
 	}
-	if len(w.pending)+len(lines) > queueLimit {
+	if len(w.pending)+len(lines) > limit {
 		w.dropped++
+		w.lost++
 		return
 	}
 	w.pending = append(w.pending, lines...)
@@ -90,7 +115,7 @@ func (w *Writer) take() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	batch := w.pending
-	if w.dropped > 0 {
+	if w.dropped > 0 && !w.records {
 		batch = fmt.Appendf(batch, "and %d more lines\n", w.dropped)
 	}
 	w.pending, w.dropped = nil, 0

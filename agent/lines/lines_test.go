@@ -52,6 +52,37 @@ func TestDropsWhatDoesNotFit(t *testing.T) {
 	}
 }
 
+// TestForPrograms holds that no line is there which a program cannot read, and
+// that the last one is.
+func TestForPrograms(t *testing.T) {
+	blocked, release := make(chan struct{}), make(chan struct{})
+	var out bytes.Buffer
+	w := NewWriter(writerFunc(func(p []byte) (int, error) {
+		if out.Len() == 0 {
+			close(blocked)
+			<-release
+		}
+		return out.Write(p)
+	}))
+	w.ForPrograms()
+	w.Print("first\n")
+	<-blocked
+	full := strings.Repeat("x", queueLimit-1) + "\n"
+	w.Print(full)
+	for range 3 {
+		w.Print("one too many\n")
+	}
+	if n := w.Dropped(); n != 3 {
+		t.Errorf("%d lines were dropped, want 3", n)
+	}
+	w.PrintLast("last\n")
+	close(release)
+	w.Close(time.Hour)
+	if want := "first\n" + full + "last\n"; out.String() != want || w.Dropped() != 3 {
+		t.Errorf("%d bytes, ending in %q, and %d lines dropped", out.Len(), out.Bytes()[max(0, out.Len()-40):], w.Dropped())
+	}
+}
+
 // writerFunc is an io.Writer made of a function.
 type writerFunc func([]byte) (int, error)
 

@@ -17,12 +17,14 @@ func TestImportsGoOneWay(t *testing.T) {
 		"bpf":            {},
 		"netns":          {},
 		"faults":         {},
+		"proxy/mapping":  {},
 		"proxy/upstream": {},
-		"proxy":          {"faults"},
+		"proxy":          {"faults", "proxy/mapping"},
+		"agent/event":    {},
 		"agent/lines":    {},
-		"agent":          {"agent/lines", "bpf", "faults", "netns", "proxy", "proxy/upstream"},
+		"agent":          {"agent/event", "agent/lines", "bpf", "faults", "netns", "proxy", "proxy/mapping", "proxy/upstream"},
 		"cmd/fault/demo": {"agent/lines"},
-		"cmd/fault":      {"agent", "agent/lines", "cmd/fault/demo", "faults", "proxy/upstream"},
+		"cmd/fault":      {"agent", "agent/lines", "cmd/fault/demo", "faults", "proxy", "proxy/mapping", "proxy/upstream"},
 	}
 	seen := make(map[string]bool)
 	for _, line := range list(t, "linux", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...") {

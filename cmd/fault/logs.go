@@ -14,19 +14,19 @@ import (
 
 // logFlags are the global flags about logs.
 type logFlags struct {
-	file   string
+	file   text
 	stdout bool
-	level  string
+	level  logLevel
 }
 
 func addLogFlags(root *cobra.Command) *logFlags {
-	f := &logFlags{}
+	f := &logFlags{file: text{kind: "PATH"}, level: logLevel{"info", zapcore.InfoLevel}}
 	flags := root.PersistentFlags()
-	flags.StringVar(&f.file, "log-file", "", "append log lines to this file")
+	flags.Var(&f.file, "log-file", "append log lines to this file")
 	variable(flags, "log-file", "FAULT_LOG_FILE")
 	flags.BoolVar(&f.stdout, "log-stdout", false, "write log lines to stdout")
 	variable(flags, "log-stdout", "FAULT_WITH_STDOUT_LOGGING")
-	flags.StringVar(&f.level, "log-level", "info", "how much to log: debug, info, warn, error")
+	flags.Var(&f.level, "log-level", "how much to log: debug, info, warn, error")
 	variable(flags, "log-level", "FAULT_LOG_LEVEL")
 	_ = root.RegisterFlagCompletionFunc("log-level",
 		cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp))
@@ -36,55 +36,54 @@ func addLogFlags(root *cobra.Command) *logFlags {
 // open gives the logger, and what closes it. Log lines share stdout with
 // everything else that is written there.
 func (f *logFlags) open(stdout *lines.Writer) (*zap.Logger, func(), error) {
-	level, err := parseLevel(f.level)
-	if err != nil {
-		return nil, nil, err
-	}
 	config := zap.NewProductionEncoderConfig()
 	config.EncodeTime = zapcore.RFC3339NanoTimeEncoder
 	config.EncodeLevel = zapcore.CapitalLevelEncoder
 	encoder := zapcore.NewConsoleEncoder(config)
 	var cores []zapcore.Core
 	if f.stdout {
-		cores = append(cores, zapcore.NewCore(encoder, zapcore.AddSync(printer{stdout}), level))
+		cores = append(cores, zapcore.NewCore(encoder, zapcore.AddSync(printer{stdout}), f.level.level))
 	}
 	closeFile := func() {}
-	if f.file != "" {
-		file, err := os.OpenFile(f.file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if f.file.value != "" {
+		file, err := os.OpenFile(f.file.value, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
 		if err != nil {
 			return nil, nil, fmt.Errorf("open the log file: %w", err)
 		}
 		closeFile = func() { file.Close() }
-		cores = append(cores, zapcore.NewCore(encoder, zapcore.Lock(file), level))
+		cores = append(cores, zapcore.NewCore(encoder, zapcore.Lock(file), f.level.level))
 	}
 	return zap.New(zapcore.NewTee(cores...)), closeFile, nil
 }
 
-// parseLevel takes a level, or the original's filter directives, of which only
-// those that are a level alone mean something here.
-func parseLevel(text string) (zapcore.Level, error) {
-	level, found := zapcore.InfoLevel, false
+// logLevel is a flag value: a level, or the original's filter directives, of
+// which only those that are a level alone mean something here.
+type logLevel struct {
+	text  string
+	level zapcore.Level
+}
+
+func (l *logLevel) String() string { return l.text }
+func (l *logLevel) Type() string   { return "LEVEL" }
+
+func (l *logLevel) Set(text string) error {
+	level := zapcore.InfoLevel
 	for directive := range strings.SplitSeq(text, ",") {
 		if strings.Contains(directive, "=") {
 			continue
 		}
-		switch l := strings.ToLower(strings.TrimSpace(directive)); l {
-		case "trace":
-			level, found = zapcore.DebugLevel, true
-		case "debug", "info", "warn", "error":
-			level, found = levels[l], true
-		default:
-			return 0, usage(fmt.Sprintf("--log-level: `%s` is unknown; it must be debug, info, warn or error", directive), "")
+		known, ok := levels[strings.ToLower(strings.TrimSpace(directive))]
+		if !ok {
+			return fmt.Errorf("`%s` is unknown; it must be debug, info, warn or error", directive)
 		}
+		level = known
 	}
-	if !found {
-		return zapcore.InfoLevel, nil
-	}
-	return level, nil
+	*l = logLevel{text, level}
+	return nil
 }
 
 var levels = map[string]zapcore.Level{
-	"debug": zapcore.DebugLevel, "info": zapcore.InfoLevel, "warn": zapcore.WarnLevel, "error": zapcore.ErrorLevel,
+	"trace": zapcore.DebugLevel, "debug": zapcore.DebugLevel, "info": zapcore.InfoLevel, "warn": zapcore.WarnLevel, "error": zapcore.ErrorLevel,
 }
 
 // printer is a lines.Writer as an io.Writer of whole lines.

@@ -63,9 +63,9 @@ func run(ctx context.Context, env environment, args []string) int {
 func newRoot(env environment) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "fault",
-		Short: "Slow the outgoing connections of unmodified programs",
-		Long: `fault slows the outgoing connections of unmodified programs, for as long as
-it runs, and leaves nothing behind.
+		Short: "Slow, throttle and break the outgoing connections of unmodified programs",
+		Long: `fault slows, throttles and breaks the outgoing connections of unmodified
+programs, for as long as it runs, and leaves nothing behind.
 
   sudo fault run --with-latency --latency-mean 300 --upstream '*'
   fault demo run                 a small server to try it on`,
@@ -78,9 +78,13 @@ it runs, and leaves nothing behind.
 	root.SetVersionTemplate("fault {{.Version}}\n")
 	root.Flags().BoolP("version", "V", false, "print the version")
 	logs := addLogFlags(root)
+	ignored := root.PersistentFlags().VarPF(&text{mayBeEmpty: true}, "api-address", "", "does nothing, as there is no API")
+	ignored.Hidden = true
+	annotate(ignored, variableAnnotation, "FAULT_API_SERVICE_ADDRESS")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd, env.getenv) }
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(env, logs), newDemo(env), newVersion())
+	run := newRun(env, logs)
+	root.AddCommand(run, newDemo(env), newVersion(), newFaultsTopic(run))
 	return root
 }
 

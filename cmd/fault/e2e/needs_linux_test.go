@@ -103,3 +103,12 @@ func writeFile(t *testing.T, path, content string) string {
 	}
 	return path
 }
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

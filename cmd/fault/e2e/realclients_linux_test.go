@@ -124,13 +124,13 @@ func alone(prepare func() client, once func(do client, i int) time.Duration) (cl
 
 // draws gives what the main command draws for the first flows.
 func draws(n int) []time.Duration {
-	plan := faults.Plan{Seed: seed, Faults: []faults.Fault{faults.Latency{
+	plan := faults.Plan{Seed: seed, Faults: []faults.Planned{{Fault: faults.Latency{
 		Delay: faults.Normal{Mean: 300 * time.Millisecond, StdDev: 50 * time.Millisecond},
 		On:    faults.LinksOf(faults.Server, faults.Ingress),
-	}}}
+	}}}}
 	delays := make([]time.Duration, n)
 	for i := range delays {
-		delays[i], _, _ = plan.Chain(uint64(i+1), faults.ToClient).Shape(0, 1)
+		delays[i] = plan.Chain(uint64(i+1), faults.ToClient, faults.Stream).Shape(0, 1).Leave
 	}
 	return delays
 }

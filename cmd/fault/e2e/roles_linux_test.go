@@ -19,6 +19,7 @@ var roles = map[string]func(args []string) error{
 	"flows":   openFlows,
 	"steady":  exchangeSteadily,
 	"upload":  upload,
+	"ping":    ping,
 }
 
 func play(role string, args []string) {

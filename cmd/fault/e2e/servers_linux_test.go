@@ -60,7 +60,26 @@ func (h *host) serveWeb(t *testing.T) string {
 
 // servePostgres runs PostgreSQL on a host, as the user that its package has
 // made: it refuses to be root.
-func (h *host) servePostgres(t *testing.T) {
+func (h *host) servePostgres(t *testing.T) { h.postgres(t, "-c", "ssl=off") }
+
+// servePostgresTLS is that with a certificate of its own.
+func (h *host) servePostgresTLS(t *testing.T) (ca string) {
+	t.Helper()
+	dir, who := sharedDir(t), credential(t, "postgres")
+	certify(t, dir, h.v4, h.v6)
+	key := filepath.Join(dir, "server.key")
+	err := os.Chown(key, int(who.Uid), int(who.Gid))
+	if err == nil {
+		err = os.Chmod(key, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.postgres(t, "-c", "ssl=on", "-c", "ssl_cert_file="+filepath.Join(dir, "server.pem"), "-c", "ssl_key_file="+key)
+	return filepath.Join(dir, "ca.pem")
+}
+
+func (h *host) postgres(t *testing.T, settings ...string) {
 	t.Helper()
 	dir := sharedDir(t)
 	postgres := credential(t, "postgres")
@@ -77,8 +96,9 @@ func (h *host) servePostgres(t *testing.T) {
 	if _, err := access.WriteString("host all all 0.0.0.0/0 trust\nhost all all ::/0 trust\n"); err != nil {
 		t.Fatal(err)
 	}
-	p := start(t, h, as(postgres, program(t, "postgres", "-D", data,
-		"-c", fmt.Sprintf("listen_addresses=%v,%v", h.v4, h.v6), "-c", "unix_socket_directories=", "-c", "fsync=off")))
+	settings = append(settings, "-D", data, "-c", fmt.Sprintf("listen_addresses=%v,%v", h.v4, h.v6),
+		"-c", "unix_socket_directories=", "-c", "fsync=off")
+	p := start(t, h, as(postgres, program(t, "postgres", settings...)))
 	// It takes connections a moment before it answers them.
 	ready := "database system is ready to accept connections"
 	eventually(t, ready, func() bool { return contains(&p.stderr, ready) })

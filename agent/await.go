@@ -1,0 +1,91 @@
+package agent
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/faults"
+	"github.com/faultproxy/fault/proxy"
+)
+
+// chore is something that a run does at times of its own.
+type chore struct {
+	at time.Duration
+	// do is told what time it is, and returns when it is to be done again.
+	do func(now time.Duration) time.Duration
+}
+
+// sweepEvery is how often connections are forgotten that never arrived.
+const sweepEvery = 10 * time.Second
+
+// await waits for the end of the run and returns why it ended. All that
+// happens by the clock happens in here.
+func (r *reporter) await(ctx context.Context) Reason {
+	chores := []*chore{
+		{at: sweepEvery, do: func(now time.Duration) time.Duration {
+			r.cut.sweep()
+			return now + sweepEvery
+		}},
+		{at: nextProgress(0), do: r.progress},
+		{at: openAfter, do: func(now time.Duration) time.Duration { return r.young.grown(now, r.stillOpen) }},
+		{do: r.followStates},
+	}
+	end := faults.Never
+	if r.cfg.Duration > 0 {
+		end = r.cfg.Duration
+	}
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return BySignal
+		case <-timer.C:
+		}
+		now := r.clock.Now()
+		if now >= end {
+			return ByDuration
+		}
+		next := end
+		for _, c := range chores {
+			if c.at <= now {
+				c.at = c.do(now)
+			}
+			next = min(next, c.at)
+		}
+		timer.Reset(next - r.clock.Now())
+	}
+}
+
+// stillOpen tells of a flow that has been open for long.
+func (r *reporter) stillOpen(f *proxy.Flow) {
+	now := time.Now()
+	verdict := r.verdict(f)
+	if r.cfg.Tail {
+		r.print(openLine(now, f, verdict))
+	}
+	r.emit(openEvent(r.head(event.OfFlow, now), f, verdict))
+}
+
+// verdict is what the proxy decides of a flow, as far as that is known without
+// asking for addresses; "" if it is not.
+func (r *reporter) verdict(f *proxy.Flow) string {
+	host, port, ok := splitHost(f.Host)
+	if to := r.cfg.HTTPUpstream; to != nil && (f.Entry == proxy.EntryHTTP || f.Entry == proxy.EntryConnect) {
+		host, port, ok = to.Host, to.Port, true
+	}
+	known := ok
+	matched := ok && r.meant(host, port, func() []netip.Addr {
+		known = false
+		return nil
+	})
+	switch {
+	case !known:
+		return ""
+	case matched:
+		return matchedWord
+	}
+	return passedWord
+}

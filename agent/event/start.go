@@ -1,0 +1,80 @@
+package event
+
+// Start says that everything is attached, and what it is.
+type Start struct {
+	Head
+	Schema  int    `json:"schema"`
+	Version string `json:"version"`
+	PID     int    `json:"pid"`
+	// Mode is "transparent" or "explicit".
+	Mode string `json:"mode"`
+	// WhyExplicit is why connections are not intercepted that should be.
+	WhyExplicit  string        `json:"why_explicit,omitempty"`
+	Interception *Interception `json:"interception,omitempty"`
+	// Listen is where clients ask for the proxy.
+	Listen   string    `json:"listen,omitempty"`
+	Mappings []Mapping `json:"mappings"`
+	// HTTPUpstreamOverride is where all that they ask for goes.
+	HTTPUpstreamOverride string   `json:"http_upstream_override,omitempty"`
+	Upstreams            []string `json:"upstreams"`
+	Seed                 string   `json:"seed"`
+	DurationS            float64  `json:"duration_s,omitempty"`
+	OpenConnections      *int     `json:"open_connections,omitempty"`
+	Faults               []Fault  `json:"faults"`
+}
+
+// Interception says whose connections are diverted.
+type Interception struct {
+	Cgroup string `json:"cgroup"`
+	Netns  uint64 `json:"netns"`
+	// Process or PID are the only ones, if there is one of the two.
+	Process string `json:"process,omitempty"`
+	PID     uint32 `json:"pid,omitempty"`
+	IPv4    bool   `json:"ipv4"`
+	IPv6    bool   `json:"ipv6"`
+	// HoldsSYN says that connect(2) waits for the upstream's answer.
+	HoldsSYN bool `json:"holds_syn"`
+}
+
+// Mapping is a listener for one target.
+type Mapping struct {
+	Listen string `json:"listen"`
+	Target string `json:"target"`
+	// Carries is "bytes", "requests" or "datagrams".
+	Carries string `json:"carries"`
+	TLS     bool   `json:"tls"`
+}
+
+// Fault is one fault of the plan.
+type Fault struct {
+	// ID is its name, numbered if there are several of that name.
+	ID       string   `json:"id"`
+	Fault    string   `json:"fault"`
+	Links    []string `json:"links,omitempty"`
+	Settings Settings `json:"settings"`
+	Schedule []Period `json:"schedule"`
+}
+
+// Settings is what a fault was asked to do; each has some of them.
+type Settings struct {
+	Distribution  string   `json:"distribution,omitempty"`
+	MeanMS        *float64 `json:"mean_ms,omitempty"`
+	StdDevMS      *float64 `json:"stddev_ms,omitempty"`
+	MinMS         *float64 `json:"min_ms,omitempty"`
+	MaxMS         *float64 `json:"max_ms,omitempty"`
+	ScaleMS       *float64 `json:"scale_ms,omitempty"`
+	Shape         *float64 `json:"shape,omitempty"`
+	Per           string   `json:"per,omitempty"` // "flow" or "read-write"
+	RateBytesPerS *float64 `json:"rate_bytes_per_s,omitempty"`
+	AmplitudeMS   *float64 `json:"amplitude_ms,omitempty"`
+	FrequencyHz   *float64 `json:"frequency_hz,omitempty"`
+	Model         string   `json:"model,omitempty"` // "five-state" or "rate"
+	Status        int      `json:"status,omitempty"`
+	Share         *float64 `json:"share,omitempty"`
+}
+
+// Period is when a fault is on; without end if the run has none.
+type Period struct {
+	StartS float64  `json:"start_s"`
+	EndS   *float64 `json:"end_s,omitempty"`
+}

@@ -1,0 +1,183 @@
+package agent
+
+import (
+	"bytes"
+	"errors"
+	"flag"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/faultproxy/fault/agent/lines"
+	"github.com/faultproxy/fault/bpf"
+	"github.com/faultproxy/fault/faults"
+	"github.com/faultproxy/fault/proxy"
+	"github.com/faultproxy/fault/proxy/mapping"
+	"github.com/faultproxy/fault/proxy/upstream"
+)
+
+var update = flag.Bool("update", false, "write the golden files instead of comparing with them")
+
+// golden compares a text with the file that says what it should be.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s has\n%s\ngot\n%s", path, want, got)
+	}
+}
+
+// when is a time for texts that have one.
+var when = time.Date(2026, 11, 23, 11, 5, 0, 412310000, time.UTC)
+
+const (
+	toServer = 1 << faults.ToServer
+	toClient = 1 << faults.ToClient
+	second   = time.Second
+	milli    = time.Millisecond
+)
+
+// everyFault is a plan with one fault of each kind, and some schedules.
+func everyFault() []faults.Planned {
+	return []faults.Planned{
+		{Fault: faults.Latency{Delay: faults.Normal{Mean: 300 * milli, StdDev: 50 * milli}, On: toClient}},
+		{Fault: faults.Jitter{Amplitude: 30 * milli, Frequency: 5, On: toServer | toClient}},
+		{Fault: faults.Bandwidth{Rate: 1e6, On: toClient}, Schedule: faults.Schedule{{Start: 30 * second, End: 90 * second}}},
+		{Fault: faults.PacketLoss{Rate: .03, On: toServer}},
+		{Fault: faults.Blackhole{On: toClient}, Schedule: faults.Schedule{{Start: 240 * second, End: faults.Never}}},
+		{Fault: faults.HTTPResponse{Status: 503, Probability: .1}, Schedule: faults.Schedule{{Start: 195 * second, End: 245 * second}}},
+	}
+}
+
+func upstreamsOf(t *testing.T, patterns ...string) upstream.Set {
+	t.Helper()
+	set, err := upstream.Parse(patterns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func mappingOf(t *testing.T, text string) mapping.Mapping {
+	t.Helper()
+	m, err := mapping.Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// everything is the settings of a run that has all of them.
+func everything(t *testing.T) *Config {
+	return &Config{
+		Version: "0.1.0", Upstreams: upstreamsOf(t, "*"), Faults: everyFault(), Seed: 8814402213, Duration: 5 * time.Minute,
+		Replay: []string{"run", "--with-latency", "--latency-mean", "300", "--upstream", "*", "--http-response-body", "it's down", "--seed", "8814402213"},
+		Log:    zap.NewNop(),
+	}
+}
+
+// aRun is what happened in it.
+func aRun() *Report {
+	r := newReport(everyFault())
+	r.PID, r.Reason, r.Lasted, r.Intercepted = 48121, ByDuration, 300*second+12*milli, true
+	r.Flows, r.Matched, r.CutOff = 5344, 4982, 1
+	r.Passed["upstream-not-matched"] = 362
+	r.Errors["refused"], r.Errors["tls"] = 2, 1
+	r.Connects = map[bpf.Verdict]uint64{
+		bpf.Intercepted: 5344, bpf.Agent: 12, bpf.Loopback: 83, bpf.DNS: 37, bpf.UDP: 1400, bpf.IPv6Only: 0,
+	}
+	open := 17
+	r.Open = &open
+	r.Bytes = [2]uint64{faults.ToServer: 9120331, faults.ToClient: 171204112}
+	for i := range 4982 { // from 250 to 350 ms, evenly
+		r.injected(faults.ToClient, faults.Effect{Fault: 0, Delay: 250*milli + time.Duration(i)*20*time.Microsecond}, 41*time.Microsecond)
+	}
+	for i := range 300 {
+		r.injected(faults.ToServer, faults.Effect{Fault: 1, Delay: time.Duration(i) * 100 * time.Microsecond}, 0)
+		r.injected(faults.ToClient, faults.Effect{Fault: 1, Delay: 10 * milli}, 2*milli)
+	}
+	r.injected(faults.ToClient, faults.Effect{Fault: 2, Delay: 60211 * milli, Bytes: 1000}, 0)
+	for range 1243 {
+		r.injected(faults.ToServer, faults.Effect{Fault: 3, Tried: 33, Hit: 1, Delay: 200 * milli}, milli)
+	}
+	r.injected(faults.ToServer, faults.Effect{Fault: 3, Tried: 2, Hit: 3, Delay: 1400 * milli}, 0)
+	r.injected(faults.ToClient, faults.Effect{Fault: 4, Delay: faults.Never, Bytes: 4100000}, 0)
+	r.injected(faults.ToServer, faults.Effect{Fault: 5, Tried: 408, Hit: 40}, 0)
+	r.Injected[2].PerLink[faults.ToClient].BusiestSecond = 981230
+	for i, flows := range []uint64{4982, 500, 3000, 900, 12, 408} {
+		r.Injected[i].Flows = flows
+	}
+	return &r
+}
+
+// slowed is a flow to which all faults of everyFault did something.
+func slowed() *proxy.Flow {
+	return &proxy.Flow{
+		ID: 7, Entry: proxy.EntryIntercepted, Client: netip.MustParseAddrPort("127.0.0.1:50122"),
+		Process: proxy.Process{PID: 51702, UID: 1000, Name: "curl", Cgroup: 4711, Netns: 4026531840},
+		Host:    "192.0.2.10:443", Upstream: netip.MustParseAddrPort("192.0.2.10:443"), Matched: true,
+		Started: 12 * second, Lasted: 420300 * time.Microsecond, Bytes: [2]int64{faults.ToServer: 512, faults.ToClient: 4102},
+		EndedBy: proxy.EndUpstream, Answered: 503, Status: 503,
+		Injected: []proxy.Injection{
+			{Fault: 0, Link: faults.ToClient, Pieces: 1, Sum: 312400 * time.Microsecond, Max: 312400 * time.Microsecond,
+				Drawn: []time.Duration{312339123}, Late: 61 * time.Microsecond},
+			{Fault: 1, Link: faults.ToServer, Pieces: 2, Sum: 20 * milli, Max: 11 * milli, Drawn: []time.Duration{9 * milli, 11 * milli}},
+			{Fault: 1, Link: faults.ToClient, Pieces: 1, Sum: 5 * milli, Max: 5 * milli, Drawn: []time.Duration{5 * milli}},
+			{Fault: 2, Link: faults.ToClient, Pieces: 3, Sum: 2031 * milli, Max: 900 * milli, Drawn: []time.Duration{900 * milli}, BusiestSecond: 4102},
+			{Fault: 3, Link: faults.ToServer, Tried: 41, Hit: 3, Pieces: 3, Sum: 600 * milli, Max: 200 * milli, Drawn: []time.Duration{200 * milli}},
+			{Fault: 4, Link: faults.ToClient, Swallowed: 4102},
+			{Fault: 5, Link: faults.ToServer, Tried: 2, Hit: 1},
+		},
+	}
+}
+
+// passed is a flow that was none of the faults' business.
+func passed() *proxy.Flow {
+	return &proxy.Flow{
+		ID: 8, Entry: proxy.EntryHTTP, Client: netip.MustParseAddrPort("127.0.0.1:50123"), Host: "\u202emoc.elpmaxe:80",
+		Upstream: netip.MustParseAddrPort("[2001:db8::1]:80"), Lasted: 1100 * milli, Bytes: [2]int64{0, 9000}, Status: 200, EndedBy: proxy.EndClient,
+	}
+}
+
+// refused is a flow whose upstream did not want it.
+func refused() *proxy.Flow {
+	return &proxy.Flow{
+		ID: 9, Entry: proxy.EntryMapping, Client: netip.MustParseAddrPort("127.0.0.1:50124"), Host: "db.internal:5432", Matched: true,
+		Err: errors.Join(errors.New("dial"), syscall.ECONNREFUSED),
+	}
+}
+
+// cut is a flow that the end of the run cut off.
+func cut() *proxy.Flow {
+	f := slowed()
+	f.ID, f.Err, f.EndedBy, f.Injected, f.Answered, f.Status = 10, proxy.ErrEnded, proxy.EndClient, nil, 0, 0
+	return f
+}
+
+// written is what is written to a writer until it is closed.
+func written(write func(*lines.Writer)) string {
+	var b bytes.Buffer
+	w := lines.NewWriter(&b)
+	write(w)
+	w.Close(time.Hour)
+	return b.String()
+}
+
+// each gives the lines of a text.
+func each(text string) []string { return strings.Split(strings.TrimSuffix(text, "\n"), "\n") }

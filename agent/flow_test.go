@@ -1,0 +1,88 @@
+package agent
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/proxy"
+)
+
+// TestFlow holds the line and the event of a flow.
+func TestFlow(t *testing.T) {
+	plan, names := everyFault(), ids(everyFault())
+	var text, json strings.Builder
+	for _, f := range []*proxy.Flow{slowed(), passed(), refused(), cut(), {ID: 11, Entry: proxy.EntryIntercepted, Client: slowed().Client, Err: proxy.ErrOrigin}} {
+		text.WriteString(flowLine(when, f, plan, names))
+		json.WriteString(event.Line(flowEvent(event.NewHead(event.OfFlow, when, 13*second), f, plan, names)))
+	}
+	for _, verdict := range []string{matchedWord, passedWord, ""} {
+		open := &proxy.Flow{ID: 12, Entry: proxy.EntryConnect, Client: passed().Client, Host: "db.internal:5432", Lasted: 5 * second}
+		text.WriteString(openLine(when, open, verdict))
+		json.WriteString(event.Line(openEvent(event.NewHead(event.OfFlow, when, 13*second), open, verdict)))
+	}
+	golden(t, "flow.txt", text.String())
+	golden(t, "flow.jsonl", json.String())
+}
+
+// TestNamesOnlyWhatDidSomething holds that a fault which was there and did
+// nothing is not in the line of a flow.
+func TestNamesOnlyWhatDidSomething(t *testing.T) {
+	f := slowed()
+	f.Injected = []proxy.Injection{{Fault: 3, Tried: 41}, {Fault: 5, Tried: 2}, {Fault: 2}}
+	if got := injections(f, everyFault(), ids(everyFault())); got != "" {
+		t.Errorf("named %q", got)
+	}
+	// What it held went on when the blackhole went off.
+	f.Injected = []proxy.Injection{{Fault: 4, Pieces: 1, Sum: 30 * second}}
+	if got := injections(f, everyFault(), ids(everyFault())); got != "blackhole=30000.0ms" {
+		t.Errorf("named %q", got)
+	}
+}
+
+// TestLogLimit holds that the log of many flows stays small, and that at debug
+// it has all of them.
+func TestLogLimit(t *testing.T) {
+	for level, want := range map[zapcore.Level]int{zapcore.InfoLevel: logFlows + 1, zapcore.DebugLevel: 1000} {
+		core, logged := observer.New(level)
+		l := flowLog{log: zap.New(core, zap.WithClock(stopped{})), plan: everyFault(), ids: ids(everyFault())}
+		for range 1000 {
+			l.ended(slowed())
+		}
+		l.close()
+		all := logged.All()
+		if len(all) != want {
+			t.Errorf("at %v: %d lines, want %d", level, len(all), want)
+		}
+		if last := all[len(all)-1]; level == zapcore.InfoLevel && last.ContextMap()["n"] != uint64(1000-logFlows) {
+			t.Errorf("at the end it says %v", last.ContextMap())
+		}
+	}
+}
+
+// TestLogRate holds that after the first flows some of each second are logged.
+func TestLogRate(t *testing.T) {
+	l := flowLog{log: zap.New(zapcore.NewNopCore()), logged: logFlows}
+	now, logged := when, 0
+	for range 3 * 100 { // a hundred a second
+		if l.room(now) {
+			logged++
+		}
+		now = now.Add(10 * milli)
+	}
+	// when is within a second, so that the time is in four of them.
+	if logged != 4*logRate || l.skipped != 300-4*logRate {
+		t.Errorf("%d logged, %d not, want %d logged", logged, l.skipped, 4*logRate)
+	}
+}
+
+// stopped is a clock that stands still.
+type stopped struct{}
+
+func (stopped) Now() time.Time                         { return when }
+func (stopped) NewTicker(d time.Duration) *time.Ticker { return time.NewTicker(d) }

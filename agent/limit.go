@@ -1,0 +1,41 @@
+package agent
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// flowLimit keeps flows from taking the last descriptors. At the limit new
+// connections go direct, until some have ended.
+type flowLimit struct {
+	limit         int64
+	pause, resume func() error
+
+	open   atomic.Int64
+	mu     sync.Mutex
+	paused bool
+}
+
+// descriptorsPerFlow is what one flow needs at most: two sockets, and for each
+// link the pipe through which the kernel moves bytes.
+const descriptorsPerFlow = 6
+
+func maxFlows() int64 {
+	const own = 64 // everything that is not a flow
+	return max(1, (descriptorLimit()-own)/descriptorsPerFlow)
+}
+
+func (l *flowLimit) add(n int64) {
+	open := l.open.Add(n)
+	if open != l.limit && open != l.limit*9/10 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch open := l.open.Load(); {
+	case !l.paused && open >= l.limit:
+		l.paused = l.pause() == nil
+	case l.paused && open <= l.limit*9/10:
+		l.paused = l.resume() != nil
+	}
+}

@@ -1,0 +1,145 @@
+package agent
+
+import (
+	"os"
+	"sync"
+	"time"
+
+	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/agent/lines"
+	"github.com/faultproxy/fault/faults"
+	"github.com/faultproxy/fault/proxy"
+)
+
+// reporter is told of flows, keeps count of them and says what happens. It is
+// the run's [proxy.Observer].
+type reporter struct {
+	cfg   *Config
+	clock proxy.Clock
+	cut   *interception
+	room  flowLimit
+	out   *lines.Writer // for people; nil for none
+	json  *lines.Writer // for programs; nil for none
+	warn  warner
+	log   flowLog
+	young young
+	// meant is what the proxy asks.
+	meant  matcher
+	ids    []string // of the faults
+	states []state  // of the faults, as far as they have been told
+	said   string   // the last of the lines about progress, without its time
+
+	mu    sync.Mutex
+	total Report
+}
+
+func newReporter(cfg *Config, cut *interception) *reporter {
+	r := &reporter{cfg: cfg, clock: proxy.NewClock(), cut: cut, out: cfg.Out, json: cfg.JSON, ids: ids(cfg.Faults)}
+	if r.out == r.json {
+		r.out = nil
+	}
+	if r.json != nil {
+		r.json.ForPrograms()
+	}
+	r.meant = cut.matcher(cfg.Upstreams)
+	r.room = flowLimit{limit: maxFlows(), pause: cut.pause, resume: cut.begin}
+	r.log = flowLog{log: cfg.Log, plan: cfg.Faults, ids: r.ids}
+	r.young.tell = cfg.Tail && r.out != nil || r.json != nil
+	r.total = newReport(cfg.Faults)
+	r.total.PID = os.Getpid()
+	r.total.Intercepted, r.total.Open = cut.programs != nil, cut.open
+	return r
+}
+
+// FlowOpened is that of [proxy.Observer].
+func (r *reporter) FlowOpened(f *proxy.Flow) {
+	r.room.add(1)
+	r.young.add(f)
+}
+
+// Injected is that of [proxy.Observer].
+func (r *reporter) Injected(link faults.Link, e faults.Effect, late time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.total.injected(link, e, late)
+}
+
+// FlowEnded is that of [proxy.Observer].
+func (r *reporter) FlowEnded(f *proxy.Flow) {
+	r.room.add(-1)
+	r.young.remove(f.ID) // from here on nobody says that it is open
+	r.mu.Lock()
+	r.total.ended(f)
+	r.mu.Unlock()
+	r.flow(f)
+	r.log.ended(f)
+	r.warnOfTLS(f)
+}
+
+// flow tells of a flow that has ended.
+func (r *reporter) flow(f *proxy.Flow) {
+	now := time.Now()
+	if r.cfg.Tail && r.out != nil {
+		r.out.Print(flowLine(now, f, r.cfg.Faults, r.ids))
+	}
+	if r.json != nil {
+		r.json.Print(event.Line(flowEvent(r.head(event.OfFlow, now), f, r.cfg.Faults, r.ids)))
+	}
+}
+
+// head is that of an event of now.
+func (r *reporter) head(word string, now time.Time) event.Head {
+	return event.NewHead(word, now, r.clock.Now())
+}
+
+// print says something to people.
+func (r *reporter) print(text string) {
+	if r.out != nil {
+		r.out.Print(text)
+	}
+}
+
+// emit says something to programs.
+func (r *reporter) emit(e any) {
+	if r.json != nil {
+		r.json.Print(event.Line(e))
+	}
+}
+
+// started says what the run does, once it does.
+func (r *reporter) started(at *listeners, took time.Duration) {
+	s := newScene(r, at, took)
+	r.print(startPage(r.cfg, &s))
+	r.emit(startEvent(r.head(event.OfStart, time.Now()), r.cfg, &s))
+	for _, w := range s.warnings(r.cfg) {
+		r.warning(w)
+	}
+	r.beginStates()
+}
+
+// finish says what happened.
+func (r *reporter) finish(reason Reason, lasted time.Duration, failed bool) Report {
+	r.endStates()
+	r.log.close()
+	r.warn.wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.total.Reason, r.total.Lasted, r.total.Failed = reason, lasted, failed
+	r.total.Connects = r.cut.counts()
+	for _, w := range []*lines.Writer{r.out, r.json} {
+		if w != nil {
+			r.total.Dropped += w.Dropped()
+		}
+	}
+	last := event.Line(summaryEvent(r.head(event.OfSummary, time.Now()), r.cfg, &r.total))
+	if r.out != nil {
+		r.out.PrintLast(summary(r.cfg, &r.total))
+		if r.cfg.SummaryJSON {
+			r.out.PrintLast(last)
+		}
+	}
+	if r.json != nil {
+		r.json.PrintLast(last)
+	}
+	return r.total
+}

@@ -1,0 +1,102 @@
+package agent
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/faultproxy/fault/faults"
+	"github.com/faultproxy/fault/proxy/mapping"
+)
+
+// scene is what a run found and did at its start, as far as its settings do
+// not say it.
+type scene struct {
+	pid int
+	// intercepts says that connections are intercepted; then cgroup and netns
+	// say where, and ipv6 is why IPv6 is left alone, nil if it is not.
+	intercepts bool
+	cgroup     string
+	netns      uint64
+	ipv6       error
+	// explicit is why they are not although they should, and hint what to do.
+	explicit, hint string
+	// proxy is where clients ask for the proxy; invalid if they cannot.
+	proxy    netip.AddrPort
+	mappings []listening
+	open     *int // connections before the run; nil if that is not known
+	took     time.Duration
+}
+
+// listening is a mapping, and where it is reached.
+type listening struct {
+	mapping.Mapping
+	at netip.AddrPort
+}
+
+// carries is what the clients of a mapping send: the word of JSON.
+func (m *listening) carries() string {
+	switch {
+	case m.Network == "udp":
+		return "datagrams"
+	case m.HTTP:
+		return "requests"
+	}
+	return "bytes"
+}
+
+func newScene(r *reporter, at *listeners, took time.Duration) scene {
+	cut := r.cut
+	s := scene{
+		pid: os.Getpid(), intercepts: cut.programs != nil, netns: cut.netns,
+		explicit: cut.explicit, hint: cut.hint, open: cut.open, took: took,
+	}
+	if s.intercepts {
+		s.cgroup, s.ipv6 = cut.programs.Cgroup(), cut.programs.IPv6()
+	}
+	if at.proxy != nil && !r.cfg.NoProxy {
+		s.proxy = addrPort(at.proxy.Addr())
+	}
+	for _, m := range at.mapped {
+		s.mappings = append(s.mappings, listening{m.Mapping, m.address()})
+	}
+	return s
+}
+
+// idle is what of the settings means nothing in this run, as far as the
+// settings alone do not say so.
+func (s *scene) idle(cfg *Config) []string {
+	var texts []string
+	for i, f := range cfg.Faults {
+		if _, answers := f.Fault.(faults.HTTPResponse); !answers {
+			continue
+		}
+		for _, m := range s.mappings {
+			if m.Network == "udp" {
+				texts = append(texts, fmt.Sprintf("%s answers no datagrams: it means nothing for --proxy %s", ids(cfg.Faults)[i], m))
+			}
+		}
+	}
+	if s.explicit != "" && cfg.PID != 0 {
+		texts = append(texts, fmt.Sprintf("--capture-pid %d means nothing: no connections are intercepted", cfg.PID))
+	} else if s.explicit != "" && cfg.Process != "" {
+		texts = append(texts, fmt.Sprintf("--capture-process %s means nothing: no connections are intercepted", cfg.Process))
+	}
+	return texts
+}
+
+// warnings is what the user must know at the start.
+func (s *scene) warnings(cfg *Config) []warning {
+	var all []warning
+	if s.explicit != "" {
+		all = append(all, warning{"not-intercepting", "nothing is intercepted: " + s.explicit, s.hint, true})
+	}
+	if s.intercepts && s.ipv6 != nil {
+		all = append(all, warning{"ipv6-left-alone", fmt.Sprintf("IPv6 is left alone: %v", s.ipv6), "", true})
+	}
+	for _, text := range s.idle(cfg) {
+		all = append(all, warning{"no-meaning", text, "", true})
+	}
+	return all
+}

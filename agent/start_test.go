@@ -1,0 +1,92 @@
+package agent
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+
+	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/faults"
+	"github.com/faultproxy/fault/proxy"
+)
+
+// scenes are starts of runs.
+func scenes(t *testing.T) map[string]struct {
+	cfg   *Config
+	scene scene
+} {
+	open := 1017
+	everywhere := scene{
+		pid: 48121, intercepts: true, cgroup: "/", netns: 4026531840,
+		proxy: netip.MustParseAddrPort("127.0.0.1:3180"), open: &open, took: 84 * milli,
+	}
+	all := everything(t)
+
+	mapped := everything(t)
+	mapped.NoProxy, mapped.Duration, mapped.Upstreams = true, 0, nil
+	mapped.Mappings = nil
+	mappings := scene{pid: 48121}
+	for _, text := range []string{"9090=example.com:80", "http:9091=https://example.com", "udp:5353=8.8.8.8:53", "35432=psqls://db"} {
+		m := mappingOf(t, text)
+		mappings.mappings = append(mappings.mappings, listening{m, netip.MustParseAddrPort("0.0.0.0:40000")})
+	}
+
+	narrow := everything(t)
+	narrow.Upstreams, narrow.Process, narrow.Cgroup = upstreamsOf(t, "*", "!10.0.0.0/8"), "psql", "/system.slice"
+	narrow.Faults = nil
+	one := everywhere
+	one.cgroup, one.ipv6, one.open, one.proxy = "/system.slice", errors.New("cap_perfmon is missing"), nil, netip.AddrPort{}
+
+	alone := everything(t)
+	alone.PID = 4711
+	alone.HTTPUpstream = &proxy.Target{Host: "svc", Port: 80}
+	alone.Faults = []faults.Planned{{Fault: faults.Latency{Delay: faults.Pareto{Scale: 20 * milli, Shape: 1}, On: toServer | toClient, PerReadWrite: true}}}
+	explicit := scene{
+		pid: 48121, explicit: "cap_bpf is missing (uid 1000)", hint: "use sudo",
+		proxy: netip.MustParseAddrPort("0.0.0.0:3180"), took: 3 * milli,
+	}
+	return map[string]struct {
+		cfg   *Config
+		scene scene
+	}{
+		"everything": {all, everywhere},
+		"mappings":   {mapped, mappings},
+		"narrow":     {narrow, one},
+		"explicit":   {alone, explicit},
+	}
+}
+
+// TestStartPage holds what is said at the start, to people and to programs.
+func TestStartPage(t *testing.T) {
+	for name, tc := range scenes(t) {
+		golden(t, "start-"+name+".txt", startPage(tc.cfg, &tc.scene))
+		golden(t, "start-"+name+".json", event.Line(startEvent(event.NewHead(event.OfStart, when, 0), tc.cfg, &tc.scene)))
+	}
+}
+
+// TestWarnings holds what the user must know at the start.
+func TestWarnings(t *testing.T) {
+	for name, want := range map[string][]string{
+		"everything": nil,
+		"narrow":     {"ipv6-left-alone: IPv6 is left alone: cap_perfmon is missing"},
+		"explicit": {
+			"not-intercepting: nothing is intercepted: cap_bpf is missing (uid 1000)",
+			"no-meaning: --capture-pid 4711 means nothing: no connections are intercepted",
+		},
+		"mappings": {
+			"no-meaning: http-response answers no datagrams: it means nothing for --proxy udp:5353=8.8.8.8:53",
+		},
+	} {
+		tc := scenes(t)[name]
+		got := tc.scene.warnings(tc.cfg)
+		if len(got) != len(want) {
+			t.Errorf("%s: %+v, want %q", name, got, want)
+			continue
+		}
+		for i, w := range got {
+			if text := w.code + ": " + w.text; text != want[i] {
+				t.Errorf("%s: %q, want %q", name, text, want[i])
+			}
+		}
+	}
+}

@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"strconv"
+
+	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/faults"
+	"github.com/faultproxy/fault/proxy"
+	"github.com/faultproxy/fault/proxy/mapping"
+)
+
+// startEvent is the start page for programs.
+func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
+	e := event.Start{
+		Head: head, Schema: event.Schema, Version: cfg.Version, PID: s.pid,
+		Mode: mode(s.intercepts), WhyExplicit: s.explicit,
+		Mappings: []event.Mapping{}, Upstreams: []string{}, Faults: []event.Fault{},
+		Seed: seed(cfg), DurationS: event.Seconds(cfg.Duration), OpenConnections: s.open,
+	}
+	if s.intercepts {
+		e.Interception = &event.Interception{
+			Cgroup: s.cgroup, Netns: s.netns, PID: cfg.PID, IPv4: true, IPv6: s.ipv6 == nil,
+		}
+		if cfg.PID == 0 {
+			e.Interception.Process = cfg.Process
+		}
+	}
+	if s.proxy.IsValid() {
+		e.Listen = s.proxy.String()
+		if cfg.HTTPUpstream != nil {
+			e.HTTPUpstreamOverride = override(cfg.HTTPUpstream)
+		}
+	}
+	for _, m := range s.mappings {
+		e.Mappings = append(e.Mappings, event.Mapping{
+			Listen: m.at.String(), Target: m.Target(), Carries: m.carries(), TLS: m.TLS != mapping.NoTLS,
+		})
+	}
+	for _, u := range cfg.Upstreams {
+		e.Upstreams = append(e.Upstreams, u.String())
+	}
+	for i, f := range cfg.Faults {
+		e.Faults = append(e.Faults, event.Fault{
+			ID: ids(cfg.Faults)[i], Fault: f.Name(), Links: links(f.Fault),
+			Settings: settingsOf(f.Fault), Schedule: periods(f.Schedule, cfg),
+		})
+	}
+	return e
+}
+
+// mode is the word for whether a run intercepts.
+func mode(intercepts bool) string {
+	if intercepts {
+		return "transparent"
+	}
+	return "explicit"
+}
+
+func seed(cfg *Config) string { return strconv.FormatUint(cfg.Seed, 10) }
+
+// override is where all goes that clients ask the proxy for, as a URL.
+func override(to *proxy.Target) string {
+	if to.TLS {
+		return "https://" + to.String()
+	}
+	return "http://" + to.String()
+}
+
+// links are the words for the links of a fault; nil if it has none.
+func links(f faults.Fault) []string {
+	var words []string
+	for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
+		if f.Links().Has(link) {
+			words = append(words, link.String())
+		}
+	}
+	return words
+}
+
+// periods is when a fault is on, at most until the run ends.
+func periods(s faults.Schedule, cfg *Config) []event.Period {
+	if s == nil {
+		s = faults.Schedule{{Start: 0, End: faults.Never}}
+	}
+	all := make([]event.Period, len(s))
+	for i, p := range s {
+		all[i].StartS = event.Seconds(p.Start)
+		if cfg.Duration > 0 {
+			p.End = min(p.End, cfg.Duration)
+		}
+		if p.End != faults.Never {
+			all[i].EndS = event.Some(event.Seconds(p.End))
+		}
+	}
+	return all
+}

@@ -1,0 +1,109 @@
+package agent
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/faults"
+)
+
+// Causes of a change.
+const (
+	causeStart    = "start"
+	causeSchedule = "schedule"
+	causeEnd      = "end"
+)
+
+// state is whether a fault is on, as far as that has been told.
+type state struct {
+	id       string
+	schedule faults.Schedule
+	on       bool
+	next     time.Duration // when that changes, [faults.Never] if it does not
+}
+
+// change is one that is told.
+type change struct {
+	id    string
+	on    bool
+	cause string
+	open  int64
+	// next is when it changes again during the run, [faults.Never] if it does
+	// not.
+	next time.Duration
+}
+
+// beginStates tells which faults are on from the start.
+func (r *reporter) beginStates() {
+	now := r.clock.Now()
+	for i, f := range r.cfg.Faults {
+		s := state{id: r.ids[i], schedule: f.Schedule, on: f.Schedule.On(now), next: f.Schedule.Next(now)}
+		r.states = append(r.states, s)
+		if s.on {
+			r.changed(&s, causeStart)
+		}
+	}
+}
+
+// followStates tells what the schedules have changed, and returns when they do
+// so next.
+func (r *reporter) followStates(now time.Duration) time.Duration {
+	soonest := faults.Never
+	for i := range r.states {
+		s := &r.states[i]
+		for s.next <= now {
+			at := s.next
+			s.on, s.next = s.schedule.On(at), s.schedule.Next(at)
+			r.changed(s, causeSchedule)
+		}
+		soonest = min(soonest, s.next)
+	}
+	return soonest
+}
+
+// endStates tells that no fault is on any more. Until then, while the last
+// flows ended, the schedules went on.
+func (r *reporter) endStates() {
+	r.followStates(r.clock.Now())
+	for i := range r.states {
+		if s := &r.states[i]; s.on {
+			s.on, s.next = false, faults.Never
+			r.changed(s, causeEnd)
+		}
+	}
+}
+
+// changed tells of a change.
+func (r *reporter) changed(s *state, cause string) {
+	now := time.Now()
+	c := change{id: s.id, on: s.on, cause: cause, open: r.room.open.Load(), next: s.next}
+	if d := r.cfg.Duration; d > 0 && c.next >= d {
+		c.next = faults.Never
+	}
+	r.print(changeLine(now, c))
+	told := event.Change{Head: r.head(event.OfFault, now), ID: c.id, State: onOff(c.on), Cause: cause, OpenFlows: c.open}
+	if c.next != faults.Never {
+		told.NextChangeS = event.Some(event.Seconds(c.next))
+	}
+	r.emit(told)
+}
+
+func changeLine(now time.Time, c change) string {
+	text := fmt.Sprintf("%s %s %s (%s), %d open", stamp(now), c.id, onOff(c.on), c.cause, c.open)
+	switch {
+	case c.cause == causeEnd:
+	case c.next == faults.Never:
+		text += "; " + onOff(c.on) + " to the end"
+	default:
+		text += "; " + onOff(!c.on) + " at " + clock(c.next)
+	}
+	return text + "\n"
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}

@@ -1,0 +1,79 @@
+package e2e
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestBandwidth measures the rate of transfers of ten seconds, both ways, by
+// each path and through TLS. Slow ones go side by side; a fast one would take
+// the processor from its neighbours.
+func TestBandwidth(t *testing.T) {
+	needs(t, "curl")
+	server := newServer(t)
+	m := server.serveMeasurer(t)
+	for _, tc := range []struct {
+		rate     int
+		unit     string
+		bytes    float64 // a second
+		parallel bool
+		paths    []string
+	}{
+		{10, "KBps", 10e3, true, nil},
+		{8, "mbps", 1e6, true, nil},
+		{10, "MBps", 10e6, false, []string{"forward"}},
+		{100, "MBps", 100e6, false, []string{"intercepted"}},
+	} {
+		h := newClient(t, server)
+		t.Run(fmt.Sprintf("%d %s", tc.rate, tc.unit), func(t *testing.T) {
+			if tc.parallel {
+				t.Parallel()
+			}
+			a := h.run(t, append(m.mappings(), "--with-bandwidth", "--bandwidth-rate", fmt.Sprint(tc.rate),
+				"--bandwidth-unit", tc.unit, "--bandwidth-direction", "both", "--upstream", "*")...)
+			size := int64(10 * tc.bytes)
+			file := sparse(t, size)
+			for _, by := range a.paths(m) {
+				if tc.paths != nil && tc.paths[0] != by.name {
+					continue
+				}
+				for _, scheme := range []string{"http", "https"} {
+					t.Run(by.name+" "+scheme, func(t *testing.T) {
+						if tc.parallel {
+							t.Parallel()
+						}
+						within3(t, "download", m.download(t, h, by, scheme, size), tc.bytes)
+						within3(t, "upload", m.upload(t, h, by, scheme, file, size), tc.bytes)
+					})
+				}
+			}
+		})
+	}
+}
+
+// within3 holds that a rate is 3 % from another at most.
+func within3(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	t.Logf("%s at %.0f bytes a second, %+.2f %%", what, got, 100*(got/want-1))
+	if math.Abs(got/want-1) > 0.03 {
+		t.Errorf("%s at %.0f bytes a second, asked for %.0f", what, got, want)
+	}
+}
+
+// sparse is a file of zeros that takes no room.
+func sparse(t *testing.T, size int64) string {
+	t.Helper()
+	file := filepath.Join(sharedDir(t), "zeros")
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/faultproxy/fault/faults"
+)
+
+// faultFlags are the flags of one fault: those that all faults have, and its
+// settings.
+type faultFlags struct {
+	name     string // in its flags
+	variable string // in its variables
+	title    string // of its section in the help
+	does     string // as --with-NAME says it
+	answers  bool   // instead of shaping: it has neither side nor direction
+	settings settings
+
+	on              bool
+	side, direction word
+	sched           schedule
+}
+
+// settings are the flags that only one fault has.
+type settings interface {
+	// add adds them.
+	add(section)
+	// fault is the fault that they ask for, on some links.
+	fault(links faults.Links, line *commandLine) (faults.Fault, error)
+}
+
+// addFaultFlags adds the flags of all faults, in the order in which pieces
+// meet them.
+func addFaultFlags(cmd *cobra.Command) []*faultFlags {
+	all := []*faultFlags{
+		{name: "latency", variable: "LATENCY", title: "Latency", does: "delay what is sent", settings: newLatencySettings()},
+		{name: "jitter", variable: "JITTER", title: "Jitter", does: "delay a piece now and then", settings: newJitterSettings()},
+		{name: "packet-loss", variable: "PACKET_LOSS", title: "Packet loss", does: "lose packets; TCP sends them again, later", settings: newPacketLossSettings()},
+		{name: "blackhole", variable: "BLACKHOLE", title: "Blackhole", does: "let nothing arrive any more", settings: blackholeSettings{}},
+		{name: "bandwidth", variable: "BANDWIDTH", title: "Bandwidth", does: "limit the rate of each connection", settings: newBandwidthSettings()},
+		{name: "http-response", variable: "HTTP_FAULT", title: "HTTP response", does: "answer plain HTTP requests, which the server does not get", answers: true, settings: newHTTPResponseSettings()},
+	}
+	for _, f := range all {
+		f.add(section{cmd, f.title})
+	}
+	return all
+}
+
+func (f *faultFlags) add(s section) {
+	s.toggle(&f.on, "with-"+f.name, f.does, "FAULT_WITH_"+f.variable)
+	f.settings.add(s)
+	f.side = word{value: "server", words: []string{"server", "client"}}
+	f.direction = word{value: "ingress", words: []string{"ingress", "egress", "both"}}
+	if !f.answers {
+		s.value(&f.side, f.name+"-side", "the proxy's side that is meant", "FAULT_"+f.variable+"_SIDE")
+		s.value(&f.direction, f.name+"-direction", "the way on that side; server ingress is what clients receive", "FAULT_"+f.variable+"_DIRECTION")
+	}
+	s.value(&f.sched, f.name+"-sched", "when it is on; by default always", "FAULT_"+f.variable+"_SCHED")
+}
+
+// plan is the faults that the flags ask for.
+func plan(all []*faultFlags, line *commandLine, duration time.Duration) ([]faults.Planned, error) {
+	var planned []faults.Planned
+	for _, f := range all {
+		if !f.on {
+			line.ignore("without --with-"+f.name, line.section(f.title)...)
+			continue
+		}
+		fault, err := f.settings.fault(faults.LinksOf(faults.Side(f.side.value), faults.Direction(f.direction.value)), line)
+		if err != nil {
+			return nil, err
+		}
+		p := faults.Planned{Fault: fault}
+		if flag := f.name + "-sched"; line.given(flag) {
+			if p.Schedule, err = f.sched.parse(duration); err != nil {
+				return nil, badValue(line.flags.Lookup(flag), err)
+			}
+		}
+		planned = append(planned, p)
+	}
+	return planned, nil
+}
+
+// invalid is what a fault says about settings that are each in their range.
+func invalid(f faults.Fault, flag, value string) error {
+	if err := f.Validate(); err != nil {
+		return usage(fmt.Sprintf("--%s `%s`: %v", flag, value, err), "")
+	}
+	return nil
+}

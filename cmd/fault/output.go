@@ -1,0 +1,97 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/faultproxy/fault/agent"
+	"github.com/faultproxy/fault/agent/lines"
+)
+
+const outputTitle = "Output"
+
+// outputFlags are the flags about what a run writes, but for logs.
+type outputFlags struct {
+	tail, noUI bool
+	json       jsonTarget
+}
+
+func addOutputFlags(cmd *cobra.Command) *outputFlags {
+	f := &outputFlags{}
+	s := section{cmd, outputTitle}
+	s.toggle(&f.tail, "tail", "a line for each connection or request that ends", "FAULT_PROXY_TAILING")
+	s.value(&f.json, "json", "events as JSON, to stdout or to a file", "FAULT_JSON").NoOptDefVal = string(jsonStdout)
+	s.toggle(&f.noUI, "no-ui", "only errors, and logs and JSON if asked for", "FAULT_PROXY_NO_UI")
+	return f
+}
+
+// farewell is how long the last lines may take to be written.
+const farewell = 300 * time.Millisecond
+
+// open gives the configuration its writers, and returns what closes them.
+// What is meant for people goes to stdout, unless that is for JSON alone.
+func (f *outputFlags) open(cfg *agent.Config, stdout io.Writer, out *lines.Writer) (func(), error) {
+	if f.json == jsonStdout {
+		cfg.JSON = out
+		return func() {}, nil
+	}
+	if !f.noUI {
+		cfg.Out, cfg.SummaryJSON = out, !isTerminal(stdout)
+	}
+	if f.json == "" {
+		return func() {}, nil
+	}
+	file, err := os.Create(string(f.json))
+	if err != nil {
+		return nil, fmt.Errorf("open the file for --json: %w", err)
+	}
+	cfg.JSON = lines.NewWriter(file)
+	return func() {
+		cfg.JSON.Close(farewell)
+		file.Close()
+	}, nil
+}
+
+// isTerminal says whether somebody may be looking. What else is a character
+// device, such as /dev/null, nobody reads.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// jsonTarget is a flag value: where JSON goes; empty is nowhere.
+type jsonTarget string
+
+const jsonStdout jsonTarget = "-"
+
+func (j *jsonTarget) String() string { return string(*j) }
+func (j *jsonTarget) Type() string   { return "PATH" }
+
+// Set takes a path. A variable can only say by a word what the flag says
+// without a value.
+func (j *jsonTarget) Set(text string) error {
+	switch plainBool(text) {
+	case "":
+		return errors.New("is empty; without a value it is stdout")
+	case "true", "1":
+		*j = jsonStdout
+	case "false", "0":
+		*j = ""
+	default:
+		*j = jsonTarget(text)
+	}
+	return nil
+}
+
+func (j *jsonTarget) complete() ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}

@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/faultproxy/fault/agent"
+	"github.com/faultproxy/fault/proxy/mapping"
+	"github.com/faultproxy/fault/proxy/upstream"
+)
+
+// trafficFlags are the flags that say which connections come to us, and how.
+type trafficFlags struct {
+	upstreams    patterns
+	transparent  word
+	stealth      bool
+	process      text
+	pid          number
+	cgroup       text
+	proxyAddress listenAddress
+	noProxy      bool
+	mappings     mappings
+	override     target
+}
+
+// narrowing are the flags that intercept only some processes.
+var narrowing = []string{"capture-process", "capture-pid", "cgroup"}
+
+func addTrafficFlags(cmd *cobra.Command) *trafficFlags {
+	f := &trafficFlags{
+		transparent: word{value: string(agent.Auto), words: []string{string(agent.Auto), string(agent.On), string(agent.Off)}, kind: "WHEN"},
+		process:     text{kind: "NAME"},
+		pid:         whole("PID", "a whole number above 0", 1, 1<<32-1),
+		cgroup:      text{kind: "PATH", isPath: true},
+	}
+	if err := f.proxyAddress.Set("127.0.0.1:3180"); err != nil {
+		panic(err)
+	}
+	s := section{cmd, "Traffic"}
+	s.add(cmd.Flags().VarPF(&f.upstreams, "upstream", "u", "* host host:port *.host CIDR !pattern; repeatable"), []string{"FAULT_UPSTREAMS"})
+	s.value(&f.transparent, "transparent", "auto, on or off: whether to intercept", "FAULT_TRANSPARENT")
+	s.toggle(&f.stealth, "stealth", "the same as --transparent on", "FAULT_ENABLE_STEALTH")
+	s.value(&f.process, "capture-process", "intercept only processes of this name; with --stealth, --upstream is then * by default", "FAULT_EBPF_PROCESS_NAME")
+	s.value(&f.pid, "capture-pid", "intercept only this process", "FAULT_EBPF_PROCESS_PID")
+	s.value(&f.cgroup, "cgroup", "intercept only this cgroup2 folder and below", "FAULT_CGROUP")
+	s.value(&f.proxyAddress, "proxy-address", "listen here; IPv4, port 0 takes a free one", "FAULT_HTTP_PROXY_ADDRESS", "FAULT_PROXY_ADDRESS")
+	s.toggle(&f.noProxy, "disable-http-proxy", "turn away clients that ask for a proxy", "FAULT_DISABLE_HTTP_PROXY")
+	s.value(&f.mappings, "proxy", "a mapping, as 9090=https://host; repeatable", "FAULT_PROXY_MAPPINGS")
+	s.value(&f.override, "http-upstream-override", "where all proxied requests go", "FAULT_HTTP_UPSTREAM_OVERRIDE")
+	return f
+}
+
+// check looks at the flags together, and settles what they leave open.
+func (f *trafficFlags) check(line *commandLine) error {
+	if err := f.resolveStealth(line); err != nil {
+		return err
+	}
+	if err := f.checkInterception(line); err != nil {
+		return err
+	}
+	intercepts := f.transparent.value != string(agent.Off) && upstream.Set(f.upstreams).Intercepts()
+	if f.noProxy && len(f.mappings) == 0 && !intercepts {
+		return usage(fmt.Sprintf("%s leaves nothing to do: there is no --proxy, and nothing is intercepted", line.called("disable-http-proxy")),
+			"`--proxy 9090=https://example.com` is a mapping; `--upstream '*'` intercepts")
+	}
+	if f.noProxy {
+		line.ignore("with --disable-http-proxy", "http-upstream-override")
+	}
+	if f.pid.text != "" {
+		line.ignore("with --capture-pid", "capture-process")
+	}
+	return nil
+}
+
+// resolveStealth makes --stealth what it stands for. What was given on the
+// command line wins over a variable.
+func (f *trafficFlags) resolveStealth(line *commandLine) error {
+	if !f.stealth {
+		return nil
+	}
+	same := line.byFlag("stealth") == line.byFlag("transparent")
+	switch {
+	case !line.given("transparent") || !same && line.byFlag("stealth"):
+		f.transparent.value = string(agent.On)
+	case same && f.transparent.value != string(agent.On):
+		return usage(fmt.Sprintf("%s means `--transparent on`, but %s is `%s`", line.called("stealth"), line.called("transparent"), &f.transparent),
+			"leave out one of the two")
+	}
+	return nil
+}
+
+// checkInterception wants upstreams for what is to be intercepted. Who is told
+// which processes are meant, and to intercept, takes all that they connect to.
+func (f *trafficFlags) checkInterception(line *commandLine) error {
+	if f.transparent.value == string(agent.Off) {
+		line.ignore("with --transparent off", narrowing...)
+		return nil
+	}
+	if upstream.Set(f.upstreams).Intercepts() {
+		return nil
+	}
+	narrowed := ""
+	for _, flag := range narrowing {
+		if line.given(flag) {
+			narrowed = flag
+			break
+		}
+	}
+	on := f.transparent.value == string(agent.On)
+	intercept := "--transparent on"
+	if f.stealth {
+		intercept = line.called("stealth")
+	}
+	switch {
+	case narrowed != "" && on:
+		return f.upstreams.Set("*")
+	case narrowed != "":
+		return usage(line.called(narrowed)+" needs --upstream, which says which connections", "`--upstream '*'` means all of them; so does `--transparent on` here")
+	case on:
+		return usage(intercept+" needs --upstream, which says which connections", "`--upstream '*'` means all of them")
+	}
+	return nil
+}
+
+// patterns is a flag value: upstreams.
+type patterns upstream.Set
+
+func (p *patterns) String() string { return upstream.Set(*p).String() }
+func (p *patterns) Type() string   { return "PATTERN" }
+
+func (p *patterns) Set(text string) error {
+	set, err := upstream.Parse([]string{text})
+	*p = append(*p, set...)
+	return err
+}
+
+// mappings is a flag value.
+type mappings []mapping.Mapping
+
+func (m *mappings) Type() string   { return "LISTEN=TARGET" }
+func (m *mappings) String() string { return strings.Join(m.texts(), " ") }
+
+func (m *mappings) Set(text string) error {
+	parsed, err := mapping.Parse(text)
+	if err != nil {
+		return fmt.Errorf("`%s` %w", text, err)
+	}
+	*m = append(*m, parsed)
+	return nil
+}
+
+func (m *mappings) texts() []string {
+	var texts []string
+	for _, one := range *m {
+		texts = append(texts, one.String())
+	}
+	return texts
+}
+
+func (m *mappings) split(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\r\n,", r) })
+}

@@ -1,0 +1,94 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+
+	"github.com/faultproxy/fault/proxy/mapping"
+)
+
+// ServeMapping accepts the clients of a TCP mapping as Serve does.
+func (s *Server) ServeMapping(ln *net.TCPListener, m mapping.Mapping) error {
+	return s.accept(ln, func(c *net.TCPConn) { s.mapped(c, m) })
+}
+
+// mapped carries a client of a mapping to its target.
+func (s *Server) mapped(c *net.TCPConn, m mapping.Mapping) {
+	if m.HTTP {
+		s.clients.give(s.newClient(c, &m))
+		return
+	}
+	f := s.open(&Flow{Entry: EntryMapping, Client: addrPort(c.RemoteAddr()), Host: m.Target()})
+	defer s.end(f)
+	f.Matched = s.matches(m.Host, m.Port, s.addresses(s.ctx, m.Host))
+	early, offered, err := s.greet(c, m)
+	switch {
+	case err == io.EOF: // and the target has nobody to talk to
+		f.EndedBy = EndClient
+		c.Close()
+		return
+	case err != nil:
+		f.Err = err
+		reset(c)
+		return
+	}
+	f.Err = s.relay(f, c, early, func(ctx context.Context) (stream, error) {
+		if m.TLS == mapping.NoTLS {
+			return asStream(s.dial(ctx, m.Target(), netip.Addr{}))
+		}
+		secured, err := s.dialSecurely(ctx, m.Target(), security{m.TLS, s.TLS, m.Host, offered})
+		if err != nil {
+			return nil, err
+		}
+		return secured, nil
+	})
+	if m.TLS != mapping.NoTLS && errors.Is(f.Err, io.ErrUnexpectedEOF) {
+		f.Err = tlsError{fmt.Errorf("the server hung up within a TLS record: %w", f.Err)}
+	}
+}
+
+// greet finds out what a client of a mapping speaks, where that decides how its
+// target is spoken to: those are protocols in which the client begins. io.EOF
+// is a client that has nothing to say to the target.
+func (s *Server) greet(c *net.TCPConn, m mapping.Mapping) (early []byte, offered []string, err error) {
+	http2 := false
+	switch {
+	case m.TLS == mapping.PostgresTLS:
+		early, err = refuseClientTLS(s.ctx, c)
+	case m.TLS == mapping.DirectTLS && m.Scheme == "https":
+		early, http2, err = beginsHTTP2(s.ctx, c)
+	default:
+		return nil, protocols(m, false), nil
+	}
+	if err == nil && len(early) == 0 {
+		err = io.EOF
+	}
+	return early, protocols(m, http2), err
+}
+
+// dialSecurely is dial and, over what that gives, [secure].
+func (s *Server) dialSecurely(ctx context.Context, address string, how security) (*tls.Conn, error) {
+	c, err := s.dial(ctx, address, netip.Addr{})
+	if err != nil {
+		return nil, err
+	}
+	secured, err := secure(ctx, c, how)
+	if err != nil {
+		reset(c)
+		return nil, err
+	}
+	return secured, nil
+}
+
+// addresses looks a name up, when it is asked.
+func (s *Server) addresses(ctx context.Context, host string) func() []netip.Addr {
+	return func() []netip.Addr {
+		addrs, _ := s.resolver().LookupNetIP(ctx, "ip", host)
+		return addrs
+	}
+}
