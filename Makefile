@@ -29,19 +29,23 @@ generate: ## compile the BPF programs, which are committed (needs clang: scripts
 fresh: generate ## fail if what is committed is not what the sources give
 	git diff --exit-code -- bpf
 
+packages = $$(go list ./... | grep -v /e2e)
+
 .PHONY: test
 test: ## run the tests of the packages, with the race detector
-	CGO_ENABLED=1 go test -race $$(go list ./... | grep -v /e2e)
+	CGO_ENABLED=1 go test -race $(packages)
 
 .PHONY: test-root
 test-root: build ## run all tests as root; none may be skipped for want of privilege or a tool
-	go test -count=1 -p 1 -timeout 10m \
-		-exec '$(sudo) env REQUIRE_ROOT=1 FAULT_BINARY=$(CURDIR)/fault' ./...
+	CGO_ENABLED=1 go test -race -count=1 -p 1 -timeout 10m -exec '$(as-root)' $(packages)
+	go test -count=1 -timeout 10m -exec '$(as-root)' ./cmd/fault/e2e
+
+as-root = $(sudo) env REQUIRE_ROOT=1 FAULT_BINARY=$(CURDIR)/fault
 
 .PHONY: check
 check: ## all of CI: install what the tests need (Debian, Ubuntu), then run everything
 	$(sudo) scripts/setup.sh all
-	$(MAKE) lint fresh build test test-root cross fuzz test-kernels
+	$(MAKE) lint fresh build test-root cross fuzz test-kernels
 
 .PHONY: test-kernels
 test-kernels: ## run the BPF and interception tests on old and new kernels, in qemu
@@ -49,10 +53,10 @@ test-kernels: ## run the BPF and interception tests on old and new kernels, in q
 
 .PHONY: fuzz
 T ?= 1m
-fuzz: ## fuzz each parser for T (1m), two at a time
+fuzz: ## fuzz each parser for T (1m), four at a time
 	@set -e; for package in $$(go list ./...); do \
 		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do echo "$$package $$target"; done; \
-	done | xargs -L 1 -P 2 sh -c 'go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(T) -parallel 1 "$$0"'
+	done | xargs -L 1 -P 4 sh -c 'go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(T) -parallel 1 "$$0"'
 
 .PHONY: bench
 bench: ## measure

@@ -9,6 +9,7 @@ import (
 // up, and that nothing of its flow is left when it has.
 func TestBlackhole(t *testing.T) {
 	needs(t, "curl")
+	t.Parallel()
 	server := newServer(t)
 	m := server.serveMeasurer(t)
 	for _, direction := range []string{"ingress", "egress", "both"} {

@@ -21,6 +21,7 @@ func (a *agent) tunnels(address string) map[string]pinger {
 // are late.
 func TestJitter(t *testing.T) {
 	needs(t)
+	t.Parallel()
 	const amplitude, frequency, lasts = 80 * time.Millisecond, 4, 8 * time.Second
 	server := newServer(t)
 	address := server.serveEcho(t, fmt.Sprintf("%v:4000", server.v4))
@@ -57,6 +58,7 @@ func TestJitter(t *testing.T) {
 // the loss of a packet, and for how long.
 func TestPacketLoss(t *testing.T) {
 	needs(t)
+	t.Parallel()
 	const share, every, lasts = 0.05, 10 * time.Millisecond, 10 * time.Second
 	server := newServer(t)
 	address := server.serveEcho(t, fmt.Sprintf("%v:4000", server.v4))
