@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -48,9 +47,9 @@ func TestBandwidth(t *testing.T) {
 						if tc.parallel {
 							t.Parallel()
 						}
-						within3(t, "download", m.download(t, h, by, scheme, size), tc.bytes)
+						within3(t, "download", tc.bytes, func() float64 { return m.download(t, h, by, scheme, size) })
 						if tc.also == nil { // the client does not say when its last byte left
-							within3(t, "upload", m.upload(t, h, by, scheme, file, size), tc.bytes)
+							within3(t, "upload", tc.bytes, func() float64 { return m.upload(t, h, by, scheme, file, size) })
 						}
 					})
 				}
@@ -59,13 +58,22 @@ func TestBandwidth(t *testing.T) {
 	}
 }
 
-// within3 holds that a rate is 3 % from another at most.
-func within3(t *testing.T, what string, got, want float64) {
+// within3 holds that a rate is 3 % from another at most. Whoever else takes the
+// processor can make a transfer slower, but not three in a row, and never
+// faster.
+func within3(t *testing.T, what string, want float64, measure func() float64) {
 	t.Helper()
-	t.Logf("%s at %.0f bytes a second, %+.2f %%", what, got, 100*(got/want-1))
-	if math.Abs(got/want-1) > 0.03 {
-		t.Errorf("%s at %.0f bytes a second, asked for %.0f", what, got, want)
+	for range 3 {
+		got := measure()
+		t.Logf("%s at %.0f bytes a second, %+.2f %%", what, got, 100*(got/want-1))
+		if got > 1.03*want {
+			t.Errorf("%s at %.0f bytes a second, asked for %.0f", what, got, want)
+		}
+		if got > 0.97*want {
+			return
+		}
 	}
+	t.Errorf("%s is slower than %.0f bytes a second", what, want)
 }
 
 // sparse is a file of zeros that takes no room.
