@@ -61,7 +61,7 @@ func (e *extent) take(b []byte) (n int, err error) {
 func (e *extent) next(c byte) bool {
 	switch e.at {
 	case inSize:
-		if v := hex(c); v >= 0 && e.digits < 15 {
+		if v := hex(c); v >= 0 && e.digits < 16 && e.size < 1<<59 {
 			e.size = e.size<<4 | int64(v)
 			e.digits++
 			return true

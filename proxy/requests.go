@@ -39,6 +39,8 @@ const (
 type requests struct {
 	with     *conversation
 	deadline func(time.Time) error // sets that of reading from the client
+	first    time.Duration         // is speakFirst
+	last     time.Duration         // is lingerTime
 
 	decide func() (*faults.HTTPResponse, []faults.Effect) // what answers a request, nil if the server does
 	tell   func(*faults.HTTPResponse, []faults.Effect)    // what was decided, and done
@@ -61,7 +63,7 @@ type requests struct {
 func newRequests(x *conversation, src io.Reader, deadline func(time.Time) error) *requests {
 	raw := &recorded{src: src}
 	return &requests{
-		with: x, deadline: deadline, raw: raw, br: bufio.NewReaderSize(raw, readSize),
+		with: x, deadline: deadline, first: speakFirst, last: lingerTime, raw: raw, br: bufio.NewReaderSize(raw, readSize),
 		connect: func() {}, reach: func() error { return nil },
 		watch: func(func()) (stop func()) { return func() {} },
 	}
@@ -125,7 +127,7 @@ func (r *requests) begin() {
 // first to speak is not kept waiting.
 func (r *requests) awaitFirst() error {
 	if !r.begun {
-		_ = r.deadline(time.Now().Add(speakFirst))
+		_ = r.deadline(time.Now().Add(r.first))
 		_, err := r.br.Peek(1)
 		_ = r.deadline(time.Time{})
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -148,12 +150,12 @@ func (r *requests) isRequest() bool {
 	for {
 		line, _ := r.br.Peek(r.br.Buffered())
 		if i := bytes.IndexByte(line, '\n'); i >= 0 {
-			return isRequestLine(string(line[:i]))
+			return i <= lineLimit && isRequestLine(string(line[:i]))
 		}
 		if !mayBeRequestLine(line) || len(line) > lineLimit {
 			return false
 		}
-		_ = r.deadline(time.Now().Add(speakFirst))
+		_ = r.deadline(time.Now().Add(r.first))
 		if _, err := r.br.Peek(len(line) + 1); err != nil {
 			return false
 		}
@@ -265,7 +267,7 @@ func (r *requests) linger() {
 	go func() {
 		select {
 		case <-r.with.unread:
-			_ = r.deadline(time.Now().Add(lingerTime))
+			_ = r.deadline(time.Now().Add(r.last))
 		case <-ended:
 		}
 	}()
