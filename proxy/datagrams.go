@@ -54,6 +54,7 @@ type datagrams struct {
 	mapping mapping.Mapping
 	idle    time.Duration
 	most    int // flows
+	early   int // datagrams of a flow whose target is not known yet
 
 	mu    sync.Mutex
 	flows map[peer]*association
@@ -79,7 +80,7 @@ func (s *Server) newDatagrams(conn *net.UDPConn, m mapping.Mapping) *datagrams {
 	s.mu.Unlock()
 	return &datagrams{
 		Server: s, conn: conn, mapping: m,
-		idle: datagramIdle, most: datagramFlows, flows: make(map[peer]*association),
+		idle: datagramIdle, most: datagramFlows, early: datagramsEarly, flows: make(map[peer]*association),
 	}
 }
 
@@ -122,8 +123,8 @@ func (d *datagrams) deliver(from peer, p datagram) {
 	switch {
 	case a.toServer != nil:
 		a.toServer.take(p)
-	case len(a.early) < datagramsEarly:
-		a.early = append(a.early, p)
+	case len(a.waiting) < d.early:
+		a.waiting = append(a.waiting, p)
 	}
 }
 
@@ -163,8 +164,8 @@ type association struct {
 	heard atomic.Int64 // until when the flow has not been silent, a time of the run
 
 	// Of the datagrams' mu:
-	early    []datagram // that came before there was
-	toServer *courier   // nil until the target is known
+	waiting  []datagram // for the target to be known
+	toServer *courier   // nil until it is
 }
 
 // hear notes that the flow is not silent until then.
@@ -311,10 +312,10 @@ func sendTo(upstream *net.UDPConn, data []byte) error {
 func (a *association) found(to *courier) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, p := range a.early {
+	for _, p := range a.waiting {
 		to.take(p)
 	}
-	a.early, a.toServer = nil, to
+	a.waiting, a.toServer = nil, to
 }
 
 // wait waits until there has been nothing either way for long enough, or the

@@ -12,7 +12,7 @@ type extent struct {
 	at     part
 	size   int64 // of a chunk, so far
 	digits int   // of that
-	empty  bool  // is the line of a trailer, so far
+	blank  int   // how much of the end of the trailer has come
 }
 
 // part is what comes when nothing is left.
@@ -22,10 +22,13 @@ const (
 	atEnd     part = iota // nothing
 	inSize                // the size of a chunk
 	inRest                // what comes behind it on its line
+	inLineEnd             // the last byte of that
 	atReturn              // the end of a chunk,
 	atNewline             // in two bytes
-	inTrailer             // a line of the trailer
+	inTrailer             // what ends with an empty line
 )
+
+const trailerEnd = "\r\n\r\n"
 
 var errChunk = errors.New("a malformed chunk")
 
@@ -69,13 +72,15 @@ func (e *extent) next(c byte) bool {
 		e.at = inRest
 		return e.digits > 0 && hex(c) < 0 && e.next(c)
 	case inRest:
-		switch {
-		case c != '\n':
-		case e.size == 0:
-			e.at, e.empty = inTrailer, true
-		default:
-			e.left, e.at = e.size, atReturn
+		if c == '\r' {
+			e.at = inLineEnd
 		}
+		return c != '\n'
+	case inLineEnd:
+		if e.left, e.at = e.size, atReturn; e.size == 0 {
+			e.at, e.blank = inTrailer, 2
+		}
+		return c == '\n'
 	case atReturn:
 		e.at = atNewline
 		return c == '\r'
@@ -84,12 +89,15 @@ func (e *extent) next(c byte) bool {
 		return c == '\n'
 	case inTrailer:
 		switch {
-		case c == '\n' && e.empty:
+		case c == trailerEnd[e.blank]:
+			e.blank++
+		case c == '\r':
+			e.blank = 1
+		default:
+			e.blank = 0
+		}
+		if e.blank == len(trailerEnd) {
 			e.at = atEnd
-		case c == '\n':
-			e.empty = true
-		case c != '\r':
-			e.empty = false
 		}
 	}
 	return true
