@@ -32,6 +32,7 @@ type conversation struct {
 	unread   chan struct{} // closed when nobody reads any more
 	left     sync.Once
 	rest     []byte // of the last from out
+	opening  opening
 
 	mu      sync.Mutex
 	changed sync.Cond
@@ -77,6 +78,8 @@ func (s *Server) converse(f *Flow, answers *faults.Answers, client *net.TCPConn,
 	r.watch = func(gone func()) (stop func()) { return watch(client, gone) }
 	if l, ok := upstream.(*lazy); ok {
 		r.connect, r.reach = l.connect, func() error { return l.reach(client) }
+		r.silence = s.speakers.silence(f.Host)
+		x.opening.spoke = func(first End) { s.speakers.learn(f.Host, first) }
 	}
 	toServer.src, toClient.src = r, x
 	var follow sync.WaitGroup
@@ -217,6 +220,9 @@ func (p *passed) Read(b []byte) (int, error) {
 		return 0, errTooLong
 	}
 	n, err := p.src.Read(b)
+	if n > 0 {
+		p.to.opening.by(EndUpstream)
+	}
 	p.n += n
 	p.err = err
 	if !p.to.give(bytes.Clone(b[:n])) {

@@ -58,14 +58,15 @@ type Server struct {
 	// Log is for what cannot be told by a flow.
 	Log *zap.Logger
 
-	once    sync.Once
-	clients *handover
-	http    *http.Server
-	flows   atomic.Uint64
-	ctx     context.Context // ends when flows are cut off
-	cancel  context.CancelFunc
-	ending  chan struct{} // closed when they are asked to end
-	ask     func()        // closes ending
+	once     sync.Once
+	clients  *handover
+	speakers speakers
+	http     *http.Server
+	flows    atomic.Uint64
+	ctx      context.Context // ends when flows are cut off
+	cancel   context.CancelFunc
+	ending   chan struct{} // closed when they are asked to end
+	ask      func()        // closes ending
 
 	mu      sync.Mutex
 	listens []netip.AddrPort

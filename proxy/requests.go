@@ -13,16 +13,10 @@ import (
 	"github.com/faultproxy/fault/faults"
 )
 
-// Only tests set these.
-var (
-	// speakFirst is how long a client may be silent before the upstream is
-	// dialled: in some protocols the server speaks first, and they are not to
-	// wait noticeably. It is also how long the rest of a request line may take.
-	speakFirst = 10 * time.Millisecond
-	// lingerTime is how long a client may still send after the last answer. A
-	// connection that is closed on what it sends would lose the answer.
-	lingerTime = 2 * time.Second
-)
+// lingerTime is how long a client may still send after the last answer. A
+// connection that is closed on what it sends would lose the answer. Only tests
+// set it.
+var lingerTime = 2 * time.Second
 
 const (
 	// headLimit bounds the head of a message that is followed.
@@ -39,6 +33,7 @@ const (
 type requests struct {
 	with     *conversation
 	deadline func(time.Time) error // sets that of reading from the client
+	silence  time.Duration         // that the client may keep; see [speakers]
 	first    time.Duration         // is speakFirst
 	last     time.Duration         // is lingerTime
 
@@ -63,7 +58,7 @@ type requests struct {
 func newRequests(x *conversation, src io.Reader, deadline func(time.Time) error) *requests {
 	raw := &recorded{src: src}
 	return &requests{
-		with: x, deadline: deadline, first: speakFirst, last: lingerTime, raw: raw, br: bufio.NewReaderSize(raw, readSize),
+		with: x, deadline: deadline, silence: speakFirst, first: speakFirst, last: lingerTime, raw: raw, br: bufio.NewReaderSize(raw, readSize),
 		connect: func() {}, reach: func() error { return nil },
 		watch: func(func()) (stop func()) { return func() {} },
 	}
@@ -127,18 +122,23 @@ func (r *requests) begin() {
 // first to speak is not kept waiting.
 func (r *requests) awaitFirst() error {
 	if !r.begun {
-		_ = r.deadline(time.Now().Add(r.first))
+		_ = r.deadline(time.Now().Add(r.silence))
 		_, err := r.br.Peek(1)
 		_ = r.deadline(time.Time{})
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			r.begun = err == nil
-			return err
+			return r.begins(err)
 		}
 		r.connect()
 	}
 	_, err := r.br.Peek(1)
+	return r.begins(err)
+}
+
+// begins notes that the client has spoken, if it has.
+func (r *requests) begins(err error) error {
 	if err == nil {
 		r.begun = true
+		r.with.opening.by(EndClient)
 	}
 	return err
 }
