@@ -23,13 +23,13 @@ func answering(probability float64, seed uint64) *faults.Plan {
 
 // unhurried lets clients take their time to speak, so that it does not matter
 // how busy the host is. It is called before noLeaks: nobody may look meanwhile.
-func unhurried(t testing.TB) { speaking(t, patience) }
+func unhurried(t testing.TB) { taking(t, patience, 3*patience) }
 
-// speaking gives clients some time to speak.
-func speaking(t testing.TB, d time.Duration) {
-	was := speakFirst
-	speakFirst = d
-	t.Cleanup(func() { speakFirst = was })
+// taking gives clients some time to speak first, and some to hear the last.
+func taking(t testing.TB, first, last time.Duration) {
+	wasFirst, wasLast := speakFirst, lingerTime
+	speakFirst, lingerTime = first, last
+	t.Cleanup(func() { speakFirst, lingerTime = wasFirst, wasLast })
 }
 
 // route is a way by which requests come.
@@ -411,15 +411,12 @@ func TestAnswerIsDelayed(t *testing.T) {
 func TestDelayedAnswerOutlastsTheUpload(t *testing.T) {
 	for _, route := range routes {
 		t.Run(route.name, func(t *testing.T) {
-			was := lingerTime
-			lingerTime = 500 * ms
-			t.Cleanup(func() { lingerTime = was })
-			unhurried(t)
+			taking(t, patience, 50*ms)
 			noLeaks(t)
 			upstream, _ := unheard(t, route.connects)
 			plan := answering(1, 1)
 			plan.Faults = append(plan.Faults, faults.Planned{Fault: faults.Latency{
-				Delay: constant(lingerTime + 100*ms), On: faults.LinksOf(faults.Server, faults.Ingress),
+				Delay: constant(100 * ms), On: faults.LinksOf(faults.Server, faults.Ingress),
 			}})
 			_, connect := route.open(t, plan, upstream)
 			c := connect()

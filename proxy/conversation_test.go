@@ -106,7 +106,7 @@ func inStreams(t *testing.T, routes []route, first time.Duration, plan *faults.P
 				plan.Faults = append(plan.Faults[:1:1], delayed(short, true, 1).Faults...)
 			}
 			t.Run(name, func(t *testing.T) {
-				speaking(t, first)
+				taking(t, first, 3*patience)
 				noLeaks(t)
 				ln := listen(t)
 				p, connect := route.open(t, &plan, ln.Addr().String())
@@ -260,6 +260,7 @@ func TestConversationTurnsOpaque(t *testing.T) {
 		{name: "switching unasked", request: simple, response: "HTTP/1.1 101 Switching Protocols\r\n\r\n"},
 		{name: "more than was asked for", request: simple, response: ok + ok},
 		{name: "a greeting behind", request: simple, response: ok + "x"},
+		{name: "half a response behind", request: simple, response: ok + "HT"},
 		{name: "no HTTP", request: simple, response: "220 ready\r\n"},
 		{name: "no line", request: simple, response: "hello?"},
 		{name: "an odd status", request: simple, response: "HTTP/1.1 abc Odd\r\n\r\n"},
@@ -534,6 +535,29 @@ func expectAll(t *testing.T, who string, r io.Reader, want string) {
 	t.Helper()
 	if got, err := io.ReadAll(r); err != nil || string(got) != want {
 		t.Errorf("%s got %d bytes, %v, of %d", who, len(got), err, len(want))
+	}
+}
+
+// What has no end does not wait for one.
+func TestEndlessIsPassed(t *testing.T) {
+	for name, text := range map[string]string{
+		"line":                "GET /" + strings.Repeat("y", lineLimit),
+		"line without target": "GET" + strings.Repeat("Y", 30),
+		"head":                notRequests["an endless head"],
+		"header":              notRequests["an endless header"],
+		"trailers":            brokenRequests["endless trailers"],
+	} {
+		t.Run(name, func(t *testing.T) {
+			inEachStream(t, answering(0, 1), func(t *testing.T, p *running, c *net.TCPConn, ln *net.TCPListener) {
+				go func() { _, _ = io.WriteString(c, text) }()
+				server := accept(t, ln)
+				hears(t, "the server", server, text)
+				closeWrite(t, c)
+				expectEnd(t, server, "")
+				server.Close()
+				expectEnd(t, c, "")
+			})
+		})
 	}
 }
 

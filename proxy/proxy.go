@@ -341,10 +341,10 @@ func (s *Server) cutOff() {
 		left = append(left, t)
 	}
 	s.mu.Unlock()
-	s.cancel()
 	for _, t := range left {
 		t.finish(ErrEnded)
 	}
+	s.cancel() // which some flows would take for an end of their client
 }
 
 func addrPort(a net.Addr) netip.AddrPort {

@@ -53,7 +53,9 @@ func (s *script) Read(b []byte) (int, error) {
 		}
 		s.pieces = s.pieces[1:]
 	}
-	return 0, s.end
+	end := s.end
+	s.end = io.EOF // a reset is told of once
+	return 0, end
 }
 
 // misses says whether a pause is too long for the reader, until that has
@@ -259,6 +261,48 @@ func TestWaitingIsBounded(t *testing.T) {
 	if asked > waitingLimit+1 {
 		t.Errorf("%d requests were decided about", asked)
 	}
+}
+
+// An answer does not wait for its turn in a conversation that is over.
+func TestNoTurnWhenNobodyReads(t *testing.T) {
+	for name, end := range map[string]func(*conversation){"left": (*conversation).leave, "ended": (*conversation).follow} {
+		t.Run(name, func(t *testing.T) {
+			x := newConversation(strings.NewReader(""))
+			x.ask("GET")
+			turn := make(chan bool, 1)
+			go func() { turn <- x.turn() }()
+			end(x)
+			if next(t, turn) || x.followed() || !x.idle() {
+				t.Error("it has a place")
+			}
+			x.leave()
+			if x.give([]byte("x")) {
+				t.Error("it was given")
+			}
+		})
+	}
+}
+
+// Lingering begins when the last answer has gone, however long that takes.
+func TestLingeringBeginsBehindTheAnswer(t *testing.T) {
+	noLeaks(t)
+	src, client := io.Pipe()
+	set := make(chan struct{}, 1)
+	x := newConversation(nil)
+	r := newRequests(x, src, func(time.Time) error { set <- struct{}{}; return nil })
+	lingered := make(chan struct{})
+	go func() { r.linger(); close(lingered) }()
+	send(t, client, "more")
+	time.Sleep(quiet)
+	select {
+	case <-set:
+		t.Error("it has begun")
+	default:
+	}
+	x.leave()
+	next(t, set)
+	client.Close()
+	next(t, lingered)
 }
 
 func TestIsRequestLine(t *testing.T) {

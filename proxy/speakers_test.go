@@ -25,12 +25,11 @@ func TestSpeakersAreRemembered(t *testing.T) {
 }
 
 // Only the first client of a server that speaks first waits for its greeting.
-// That no other does shows where a client may be silent for longer than a test.
-func TestServerThatSpeaksFirstIsDialledAtOnce(t *testing.T) {
+func TestServerThatSpeaksFirstIsRemembered(t *testing.T) {
 	noLeaks(t)
 	ln := listen(t)
 	p := run(t, &Server{Origin: divertedTo(ln), Plan: answering(1, 1)})
-	greeted := func() {
+	for range 2 {
 		c := dial(t, p.addr)
 		server := accept(t, ln)
 		send(t, server, "220 hello\r\n")
@@ -39,8 +38,8 @@ func TestServerThatSpeaksFirstIsDialledAtOnce(t *testing.T) {
 		_, _ = io.Copy(io.Discard, server)
 		server.Close()
 		next(t, p.ended)
+		if wait := p.speakers.silence(ln.Addr().String()); wait != 0 {
+			t.Errorf("the next client has %v to speak", wait)
+		}
 	}
-	greeted()
-	unhurried(t)
-	greeted()
 }
