@@ -29,6 +29,7 @@ type conversation struct {
 	closing  chan struct{} // closed when nothing follows the last answer
 	ended    chan struct{} // closed when the upstream has, with why
 	err      error
+	plain    chan struct{} // closed when what the upstream sends is not followed
 	unread   chan struct{} // closed when nobody reads any more
 	left     sync.Once
 	rest     []byte // of the last from out
@@ -43,7 +44,7 @@ type conversation struct {
 func newConversation(upstream io.Reader) *conversation {
 	x := &conversation{
 		upstream: upstream, out: make(chan []byte), closing: make(chan struct{}),
-		ended: make(chan struct{}), unread: make(chan struct{}),
+		ended: make(chan struct{}), plain: make(chan struct{}), unread: make(chan struct{}),
 	}
 	x.changed.L = &x.mu
 	return x
@@ -111,6 +112,8 @@ func (x *conversation) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		case <-x.ended:
 			return 0, x.err
+		case <-x.plain:
+			return x.upstream.Read(p)
 		case <-x.unread:
 			return 0, net.ErrClosed
 		}
@@ -148,17 +151,17 @@ func (x *conversation) give(b []byte) bool {
 	}
 }
 
-// follow carries what the upstream sends, and follows the messages as long as
-// they are what was asked for.
+// follow hands on what the upstream sends as long as that is what was asked
+// for; what comes then is only to be read.
 func (x *conversation) follow() {
 	in := &passed{to: x, src: x.upstream}
 	x.followMessages(in)
 	x.stop()
-	for buf := make([]byte, readSize); in.err == nil; {
-		_, _ = in.Read(buf)
+	if x.err = in.err; x.err == nil {
+		close(x.plain)
+	} else {
+		close(x.ended)
 	}
-	x.err = in.err
-	close(x.ended)
 }
 
 // followMessages returns when what comes is not to be followed any more.

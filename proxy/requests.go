@@ -281,10 +281,13 @@ type recorded struct {
 	src   io.Reader
 	bytes []byte
 	limit int   // of what is kept; 0 is none
-	err   error // of src
+	err   error // of src, which may tell of it only once
 }
 
 func (r *recorded) Read(p []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
 	if r.limit > 0 && len(r.bytes) > r.limit {
 		return 0, errTooLong
 	}
