@@ -91,6 +91,7 @@ func inEachStream(t *testing.T, plan *faults.Plan, test func(t *testing.T, p *ru
 	inEachStreamSpeaking(t, patience, plan, test)
 }
 
+// inEachStreamSpeaking is that with some time for the client to speak.
 func inEachStreamSpeaking(t *testing.T, first time.Duration, plan *faults.Plan, test func(t *testing.T, p *running, c *net.TCPConn, ln *net.TCPListener)) {
 	t.Helper()
 	inStreams(t, routes[:3], first, plan, test)
@@ -187,6 +188,7 @@ func converseInTurn(t *testing.T, p *running, c *net.TCPConn, ln *net.TCPListene
 	}
 }
 
+// byFault picks what one fault did.
 func byFault(f Flow, fault int) (of []Injection) {
 	for _, i := range f.Injected {
 		if i.Fault == fault {
@@ -196,6 +198,7 @@ func byFault(f Flow, fault int) (of []Injection) {
 	return of
 }
 
+// size is that of the requests.
 func size(es []exchanged) (n int64) {
 	for _, e := range es {
 		n += int64(len(e.request))
@@ -643,7 +646,7 @@ func TestSlowRequestIsAnswered(t *testing.T) {
 func TestResetInAConversation(t *testing.T) {
 	for text, held := range map[string]bool{
 		"GE": true, "GET / HTTP/1.1\r\nHo": true,
-		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf":                 false,
+		"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf":              false,
 		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf": false,
 		simple: false, "\x00": false,
 	} {
