@@ -54,7 +54,7 @@ func (s *schedule) parse(run time.Duration) (faults.Schedule, error) {
 	return nil, fmt.Errorf("`%s`: %w", *s, err)
 }
 
-var percentage = regexp.MustCompile(`[-+.0-9eE]+\s*%`)
+var percentage = regexp.MustCompile(`[^,;:%]*%`)
 
 // inTimes is the schedule with times instead of the percentages of a run.
 func (s *schedule) inTimes(run time.Duration) string {
