@@ -54,9 +54,7 @@ test-kernels: ## run the BPF and interception tests on old and new kernels, in q
 .PHONY: fuzz
 T ?= 1m
 fuzz: ## fuzz each parser for T (1m), five at a time
-	@set -e; for package in $$(go list ./...); do \
-		for target in $$(go test -list '^Fuzz' $$package | grep '^Fuzz'); do echo "$$package $$target"; done; \
-	done | xargs -L 1 -P 5 sh -c 'go test -run "^$$" -fuzz "^$$1\$$" -fuzztime $(T) -parallel 1 "$$0"'
+	scripts/fuzz.sh $(T)
 
 .PHONY: bench
 bench: ## measure
