@@ -146,13 +146,10 @@ func (l *listeners) close() error {
 
 // address is where a mapping is reached.
 func (m mapped) address() netip.AddrPort {
-	var ap netip.AddrPort
 	if m.udp != nil {
-		ap = m.udp.LocalAddr().(*net.UDPAddr).AddrPort()
-	} else {
-		ap = m.tcp.Addr().(*net.TCPAddr).AddrPort()
+		return addrPort(m.udp.LocalAddr())
 	}
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	return addrPort(m.tcp.Addr())
 }
 
 // ListenError is an address that cannot be listened at.

@@ -19,7 +19,7 @@ import (
 // answerHeader is the header of an injected response.
 func answerHeader(response *faults.HTTPResponse) http.Header {
 	h := make(http.Header)
-	if response.Status == http.StatusNoContent || response.Status == http.StatusNotModified {
+	if bodiless(response.Status) {
 		return h
 	}
 	h.Set("Content-Length", strconv.Itoa(len(response.Body)))
@@ -38,8 +38,12 @@ func contentType(body string) string {
 
 // hasBody says whether an answer to a request has one.
 func hasBody(response *faults.HTTPResponse, request *http.Request) bool {
-	return request.Method != http.MethodHead &&
-		response.Status != http.StatusNoContent && response.Status != http.StatusNotModified
+	return request.Method != http.MethodHead && !bodiless(response.Status)
+}
+
+// bodiless says whether responses of a status never have a body.
+func bodiless(status int) bool {
+	return status == http.StatusNoContent || status == http.StatusNotModified
 }
 
 // isLast says whether no request can follow one that is answered: because the

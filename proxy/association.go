@@ -76,7 +76,7 @@ func (a *association) run() {
 		return
 	}
 	defer upstream.Close()
-	f.Upstream = unmapped(upstream.RemoteAddr().(*net.UDPAddr).AddrPort())
+	f.Upstream = addrPort(upstream.RemoteAddr())
 	a.carry(f, upstream)
 }
 
@@ -129,15 +129,7 @@ func (a *association) outward(network, address string, c syscall.RawConn) error 
 	return a.exempt(network, address, c)
 }
 
-func (s *Server) isSelfForDatagrams(address string) bool {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.datagramsAt, func(own netip.AddrPort) bool { return reaches(to, own) })
-}
+func (s *Server) isSelfForDatagrams(address string) bool { return s.isAmong(&s.datagramsAt, address) }
 
 // carry carries the flow until it is over, and all of it has been sent.
 func (a *association) carry(f *Flow, upstream *net.UDPConn) {

@@ -98,8 +98,7 @@ func (s *Server) converse(f *Flow, answers *faults.Answers, client *net.TCPConn,
 // decided tells what faults decided about a request.
 func (s *shaping) decided(effects []faults.Effect) {
 	for _, e := range effects {
-		s.add(e, 0, s.clock.Now())
-		s.injected(e, 0)
+		s.report(e, 0, s.clock.Now())
 	}
 }
 

@@ -63,8 +63,7 @@ func (c *courier) lose(effects []faults.Effect) {
 		if e.Delay == 0 && e.Tried == 0 {
 			continue
 		}
-		c.add(e, 0, c.clock.Now())
-		c.injected(e, 0)
+		c.report(e, 0, c.clock.Now())
 	}
 }
 

@@ -149,7 +149,3 @@ func (d *datagrams) makeRoom() {
 		silent.cut()
 	}
 }
-
-func unmapped(ap netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-}

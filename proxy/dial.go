@@ -57,14 +57,18 @@ func (s *Server) dial(ctx context.Context, address string, source netip.Addr) (*
 }
 
 // isSelf says whether an address is that of a listener of ours.
-func (s *Server) isSelf(address string) bool {
+func (s *Server) isSelf(address string) bool { return s.isAmong(&s.listens, address) }
+
+// isAmong says whether an address is that of one of some listeners, which s.mu
+// guards.
+func (s *Server) isAmong(listeners *[]netip.AddrPort, address string) bool {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.listens, func(own netip.AddrPort) bool { return reaches(to, own) })
+	return slices.ContainsFunc(*listeners, func(own netip.AddrPort) bool { return reaches(to, own) })
 }
 
 // reaches says whether an address is that of a listener, by any of those at

@@ -151,9 +151,14 @@ func (s *shaping) lose(p piece, rest []byte, end error) {
 func (s *shaping) swallow(e faults.Effect, n int) {
 	if n > 0 {
 		e.Bytes = n
-		s.add(e, 0, 0)
-		s.injected(e, 0)
+		s.report(e, 0, s.clock.Now())
 	}
+}
+
+// report counts what a fault did, and tells of it.
+func (s *shaping) report(e faults.Effect, late, now time.Duration) {
+	s.add(e, late, now)
+	s.injected(e, late)
 }
 
 // tell reports what the faults did to a piece, once it has gone on or is lost.
@@ -168,8 +173,7 @@ func (s *shaping) tell(p piece) {
 		late = max(0, now-p.leave)
 	}
 	for _, e := range p.effects {
-		s.add(e, late, now)
-		s.injected(e, late)
+		s.report(e, late, now)
 	}
 }
 
