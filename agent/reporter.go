@@ -58,7 +58,7 @@ func (r *reporter) FlowOpened(f *proxy.Flow) {
 }
 
 // Injected is that of [proxy.Observer].
-func (r *reporter) Injected(link faults.Link, e faults.Effect, late time.Duration) {
+func (r *reporter) Injected(f *proxy.Flow, link faults.Link, e faults.Effect, late time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total.injected(link, e, late)

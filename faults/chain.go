@@ -6,6 +6,7 @@ import "time"
 type Chain struct {
 	stages  []stage
 	carrier Carrier
+	gate    *Gate
 	now     time.Duration // the last arrival
 }
 
@@ -52,11 +53,12 @@ type Departure struct {
 // Shape is that of the shapers together. Pieces keep their order.
 func (c *Chain) Shape(at time.Duration, n int) Departure {
 	c.now = at
+	paused := c.gate.Closed()
 	d := Departure{Leave: at, Hold: at}
 	for i := range c.stages {
 		s := &c.stages[i]
 		arrived := d.Leave
-		if s.on(arrived) {
+		if !paused && s.on(arrived) {
 			e, err := s.shape(arrived, n)
 			if d.Err = err; err != nil {
 				break
@@ -73,7 +75,7 @@ func (c *Chain) Shape(at time.Duration, n int) Departure {
 		if d.Leave == Never {
 			break
 		}
-		if q, ok := s.shaper.(queue); ok {
+		if q, ok := s.shaper.(queue); ok && !paused {
 			if hold := at + d.Leave - arrived - q.depth(); hold > d.Hold {
 				d.Hold, d.Full = hold, s.fault
 			}
@@ -120,6 +122,9 @@ func (s *stage) shape(at time.Duration, n int) (Effect, error) {
 // Piece is how many of n bytes that arrive at a time are one piece. A datagram
 // is never divided.
 func (c *Chain) Piece(at time.Duration, n int) int {
+	if c.gate.Closed() {
+		return n
+	}
 	for _, s := range c.stages {
 		if s.most < n && s.schedule.On(at) {
 			n = s.most

@@ -173,11 +173,13 @@ type Plan struct {
 	// Seed decides every draw: the same seed gives the same flow, counted in
 	// the order of arrival, the same fate.
 	Seed uint64
+	// Gate pauses all of them; nil is never.
+	Gate *Gate
 }
 
 // Chain gives what the plan does to one link of a flow. Flows are numbered.
 func (p *Plan) Chain(flow uint64, link Link, carrier Carrier) *Chain {
-	c := &Chain{carrier: carrier}
+	c := &Chain{carrier: carrier, gate: p.Gate}
 	for i, f := range p.Faults {
 		shaping, ok := f.Fault.(Shaping)
 		if !ok || !f.Links().Has(link) {

@@ -150,7 +150,7 @@ func (a *association) carry(f *Flow, upstream *net.UDPConn) {
 	if toServer.unsent || toClient.unsent {
 		f.Err = errCrowded // or the run ended
 	}
-	f.Bytes = [2]int64{faults.ToServer: toServer.bytes, faults.ToClient: toClient.bytes}
+	f.Bytes = [2]int64{faults.ToServer: toServer.bytes.Load(), faults.ToClient: toClient.bytes.Load()}
 	f.Injected = append(toServer.told(faults.ToServer), toClient.told(faults.ToClient)...)
 }
 

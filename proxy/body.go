@@ -68,8 +68,7 @@ type body struct {
 	rest    []byte
 	end     error
 
-	bytes atomic.Int64
-	over  atomic.Bool // its end was read
+	over atomic.Bool // its end was read
 
 	mu     sync.Mutex
 	broke  error
@@ -109,7 +108,7 @@ func (b *body) head(size int, ahead bool) error {
 		b.end = errSpent
 		return nil
 	}
-	b.queue = newLine(b.clock, b.life)
+	b.queue = newLine(b.clock, b.life, b.waiting)
 	d := b.chain.Shape(b.clock.Now(), size)
 	p := piece{leave: d.Leave, effects: d.Effects, end: d.Err}
 	if p.end == nil && b.chain.Spent() {
@@ -179,7 +178,7 @@ func (b *body) Read(dst []byte) (int, error) {
 	for len(b.rest) == 0 {
 		if b.end == errSpent {
 			n, err := b.src.Read(dst)
-			b.bytes.Add(int64(n))
+			b.count(n)
 			return n, err
 		}
 		if b.end != nil {
@@ -196,8 +195,15 @@ func (b *body) Read(dst []byte) (int, error) {
 	}
 	n := copy(dst, b.rest)
 	b.rest = b.rest[n:]
-	b.bytes.Add(int64(n))
+	b.count(n)
 	return n, nil
+}
+
+// leave says that nobody will read the body any more.
+func (b *body) leave() {
+	if b.queue != nil {
+		b.queue.leave()
+	}
 }
 
 // Close closes a response's body. That of a request belongs to the server that

@@ -13,66 +13,63 @@ import (
 // pipeSize is the largest pipe that needs no privilege.
 const pipeSize = 1 << 20
 
-// move copies src to dst until its end, with splice(2) where that pays. An
-// error of dst is a writeError.
+// move copies src to dst until its end, and counts, with splice(2) where that
+// pays. An error of dst is a writeError.
 //
 // It waits in read(2), and never in splice(2) as io.Copy does: that takes an
 // urgent byte for the end of the stream, and an idle connection would hold a
 // pipe.
-func move(dst, src *net.TCPConn) (int64, error) {
-	var moved int64
+func move(dst, src *net.TCPConn, count func(n int)) error {
 	buf := make([]byte, copySize)
 	for {
 		n, err := src.Read(buf)
 		if n > 0 {
 			w, err := dst.Write(buf[:n])
-			moved += int64(w)
+			count(w)
 			if err != nil {
-				return moved, writeError{err}
+				return writeError{err}
 			}
 		}
 		if n == len(buf) { // there is more, worth a pipe
-			spliced, err := splice(dst, src)
-			moved += spliced
-			if err != nil {
-				return moved, err
+			if err := splice(dst, src, count); err != nil {
+				return err
 			}
 		}
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				err = nil
 			}
-			return moved, err
+			return err
 		}
 	}
 }
 
 // splice moves what there is without waiting for more. What it leaves, be it
 // nothing, an urgent byte or the end, is for read(2) to tell.
-func splice(dst, src *net.TCPConn) (moved int64, err error) {
+func splice(dst, src *net.TCPConn, count func(n int)) error {
 	from, err := src.SyscallConn()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	to, err := dst.SyscallConn()
 	if err != nil {
-		return 0, err
+		return err
 	}
 	p, err := getPipe()
 	if err != nil {
-		return 0, nil // out of descriptors: copying works without
+		return nil // out of descriptors: copying works without
 	}
 	for {
 		in, err := p.fill(from)
 		if in == 0 || err != nil {
 			p.put()
-			return moved, err
+			return err
 		}
 		out, err := p.drain(to, in)
-		moved += int64(out)
+		count(out)
 		if err != nil {
 			p.close() // with the bytes that nobody took
-			return moved, writeError{err}
+			return writeError{err}
 		}
 	}
 }

@@ -7,5 +7,9 @@ import (
 	"net"
 )
 
-// move copies src to dst until its end. An error of dst is a writeError.
-func move(dst, src *net.TCPConn) (int64, error) { return io.Copy(writer{dst}, src) }
+// move copies src to dst until its end, and counts. An error of dst is a
+// writeError.
+func move(dst, src *net.TCPConn, count func(n int)) error {
+	_, err := io.Copy(writer{dst, count}, src)
+	return err
+}

@@ -19,7 +19,6 @@ type courier struct {
 	full int           // the fault whose queue that is
 	last time.Duration // departure of the last
 
-	bytes  int64
 	unsent bool // something was left when the flow was cut off
 }
 
@@ -29,7 +28,7 @@ func (a *association) courier(f *Flow, which faults.Link, send func([]byte) erro
 		c.chain = a.Plan.Chain(f.ID, which, faults.Datagrams)
 	}
 	c.stop = a.ctx.Done()
-	c.queue = newLine(c.clock, c.life)
+	c.queue = newLine(c.clock, c.life, c.waiting)
 	return c
 }
 
@@ -72,6 +71,7 @@ func (c *courier) finish() { c.queue.put(piece{leave: c.last, end: errStopped}) 
 
 // carry sends each datagram at its time, until the last.
 func (c *courier) carry() {
+	defer c.queue.leave()
 	for {
 		p, err := c.queue.take()
 		if err != nil {
@@ -86,7 +86,7 @@ func (c *courier) carry() {
 			c.log.Debug("send a datagram", zap.Error(err))
 			continue
 		}
-		c.bytes += int64(len(p.data))
+		c.count(len(p.data))
 		c.tell(p)
 	}
 }

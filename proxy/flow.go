@@ -100,7 +100,9 @@ type Observer interface {
 	FlowEnded(*Flow)
 	// Injected is called for each piece that a fault did something to, after
 	// it went on: with what was drawn, and how much later than that it left.
-	Injected(link faults.Link, e faults.Effect, late time.Duration)
+	// The flow is open, and its fields are not to be looked at but for those
+	// that it was opened with.
+	Injected(f *Flow, link faults.Link, e faults.Effect, late time.Duration)
 }
 
 // Failures of flows that are not the network's.

@@ -267,6 +267,8 @@ func (s *Server) forward(proxy http.Handler, w http.ResponseWriter, r *http.Requ
 		if Failure(broke) == "reset" || s.ctx.Err() != nil || errors.Is(f.Err, ErrEnded) {
 			reset(client.TCPConn)
 		}
+		fw.up.leave()
+		fw.down.leave()
 		if !fw.upgraded {
 			f.Bytes = [2]int64{faults.ToServer: fw.up.bytes.Load(), faults.ToClient: fw.down.bytes.Load()}
 			f.Injected = append(fw.up.told(faults.ToServer), fw.down.told(faults.ToClient)...)

@@ -52,7 +52,7 @@ func (r *recorder) FlowEnded(f *Flow) {
 	r.ended <- *f
 }
 
-func (r *recorder) Injected(link faults.Link, e faults.Effect, _ time.Duration) {
+func (r *recorder) Injected(_ *Flow, link faults.Link, e faults.Effect, _ time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.did[link] = append(r.did[link], e)
@@ -133,6 +133,9 @@ func runAt(t testing.TB, s *Server, addr string) *running {
 			t.Error("some flow did not end")
 		}
 		r.complete(t)
+		if n := s.Waiting(); n != 0 {
+			t.Errorf("%d bytes wait, and no flow is open", n)
+		}
 		for _, entry := range logged.All() {
 			if strings.Contains(entry.Message, "panic") { // which net/http survives
 				t.Error(entry.Message)

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/faultproxy/fault/faults"
@@ -32,17 +33,19 @@ func (p *piece) cost() int { return len(p.data) + pieceOverhead }
 type line struct {
 	clock Clock
 	life
+	waiting *atomic.Int64 // bytes in all lines
 
 	mu     sync.Mutex
+	left   bool // nobody takes pieces any more
 	pieces []piece
 	bytes  int
 	filled chan struct{} // has a token when pieces may have come
 	room   chan struct{} // has a token when room may have come
 }
 
-func newLine(clock Clock, l life) *line {
+func newLine(clock Clock, l life, waiting *atomic.Int64) *line {
 	return &line{
-		clock: clock, life: l,
+		clock: clock, life: l, waiting: waiting,
 		filled: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
 }
@@ -74,7 +77,23 @@ func (l *line) append(p piece) bool {
 	}
 	l.pieces = append(l.pieces, p)
 	l.bytes += p.cost()
+	if !l.left {
+		l.waiting.Add(int64(len(p.data)))
+	}
 	return true
+}
+
+// leave says that nobody takes what is in the line, or what still comes.
+func (l *line) leave() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.left {
+		return
+	}
+	l.left = true
+	for _, p := range l.pieces {
+		l.waiting.Add(-int64(len(p.data)))
+	}
 }
 
 // take waits for the next piece and for its time. The error says that the flow
@@ -97,6 +116,7 @@ func (l *line) take() (piece, error) {
 	l.pieces = l.pieces[1:]
 	l.bytes -= p.cost()
 	l.mu.Unlock()
+	l.waiting.Add(-int64(len(p.data)))
 	signal(l.room)
 	return p, nil
 }

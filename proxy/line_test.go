@@ -3,6 +3,7 @@ package proxy
 import (
 	"io"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,7 +13,7 @@ import (
 
 func TestLineHoldsPiecesUntilTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine(NewClock(), life{})
+		l := newLine(NewClock(), life{}, new(atomic.Int64))
 		for i, leave := range []time.Duration{time.Second, time.Second, 3 * time.Second} {
 			l.put(piece{data: []byte(strconv.Itoa(i)), leave: leave})
 		}
@@ -31,7 +32,7 @@ func TestLineHoldsPiecesUntilTheirTime(t *testing.T) {
 
 func TestLineWaitsForPieces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine(NewClock(), life{})
+		l := newLine(NewClock(), life{}, new(atomic.Int64))
 		go func() {
 			time.Sleep(time.Minute)
 			l.put(piece{leave: time.Second}) // which is past
@@ -64,7 +65,7 @@ func TestLineIsBounded(t *testing.T) {
 	for _, size := range []int{0, 1, 1000, readSize} {
 		synctest.Test(t, func(t *testing.T) {
 			stop := make(chan struct{})
-			l := newLine(NewClock(), life{stop: stop})
+			l := newLine(NewClock(), life{stop: stop}, new(atomic.Int64))
 			n, _ := fillUp(l, make([]byte, size))
 			cost := size + pieceOverhead
 			if want := lineCapacity / cost; n != want || l.bytes > lineCapacity {
@@ -78,7 +79,7 @@ func TestLineIsBounded(t *testing.T) {
 func TestLineGoesOnWhenThereIsRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
-		l := newLine(NewClock(), life{stop: stop})
+		l := newLine(NewClock(), life{stop: stop}, new(atomic.Int64))
 		n, done := fillUp(l, make([]byte, readSize))
 		for i := range 3 * n {
 			if _, err := l.take(); err != nil {
@@ -97,7 +98,7 @@ func TestLineGoesOnWhenThereIsRoom(t *testing.T) {
 // A piece that alone exceeds the capacity must pass, or nothing ever would.
 func TestLineTakesOneLargePiece(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine(NewClock(), life{})
+		l := newLine(NewClock(), life{}, new(atomic.Int64))
 		if !l.put(piece{data: make([]byte, lineCapacity+1)}) {
 			t.Error("over")
 		}
@@ -112,7 +113,7 @@ func TestStopEndsWaiting(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				stop := make(chan struct{})
-				l := newLine(NewClock(), life{stop: stop})
+				l := newLine(NewClock(), life{stop: stop}, new(atomic.Int64))
 				l.put(piece{leave: leave})
 				time.AfterFunc(time.Minute, func() { close(stop) })
 				if _, err := l.take(); err != errStopped || l.clock.Now() != time.Minute {
@@ -124,7 +125,7 @@ func TestStopEndsWaiting(t *testing.T) {
 	t.Run("for a piece", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			stop := make(chan struct{})
-			l := newLine(NewClock(), life{stop: stop})
+			l := newLine(NewClock(), life{stop: stop}, new(atomic.Int64))
 			time.AfterFunc(time.Minute, func() { close(stop) })
 			if _, err := l.take(); err != errStopped || l.clock.Now() != time.Minute {
 				t.Errorf("%v at %v", err, l.clock.Now())
@@ -134,7 +135,7 @@ func TestStopEndsWaiting(t *testing.T) {
 	t.Run("for room", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			stop := make(chan struct{})
-			l := newLine(NewClock(), life{stop: stop})
+			l := newLine(NewClock(), life{stop: stop}, new(atomic.Int64))
 			_, done := fillUp(l, make([]byte, readSize))
 			close(stop)
 			<-done

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"github.com/faultproxy/fault/faults"
@@ -53,6 +54,8 @@ type shaping struct {
 	queue *line
 	hold  time.Duration // until when the sender was held back
 	*tally
+	*meter
+	waiting *atomic.Int64 // bytes that all links hold
 }
 
 // fill reads pieces and puts them into the queue, until the end of src.
@@ -183,7 +186,6 @@ type link struct {
 	shaping
 	which faults.Link
 	dst   io.Writer
-	bytes int64
 }
 
 // writeError is an error of a link's dst, not of its src.
@@ -198,7 +200,8 @@ func (l *link) run() error {
 	if l.chain.Spent() {
 		return l.copy()
 	}
-	l.queue = newLine(l.clock, l.life)
+	l.queue = newLine(l.clock, l.life, l.waiting)
+	defer l.queue.leave()
 	go l.fill()
 	for {
 		p, err := l.queue.take()
@@ -207,7 +210,7 @@ func (l *link) run() error {
 		}
 		if len(p.data) > 0 {
 			n, err := l.dst.Write(p.data)
-			l.bytes += int64(n)
+			l.count(n)
 			if err != nil {
 				return writeError{err}
 			}
@@ -227,8 +230,7 @@ func (l *link) run() error {
 
 // copy carries the rest as it is.
 func (l *link) copy() error {
-	n, err := copyStream(l.dst, l.src)
-	l.bytes += n
+	err := copyStream(l.dst, l.src, l.count)
 	if err == nil {
 		err = l.end()
 	}
@@ -238,30 +240,33 @@ func (l *link) copy() error {
 	return err
 }
 
-// copyStream copies src to dst until its end; between bare TCP connections the
-// kernel moves the bytes. An error of dst is a writeError.
-func copyStream(dst io.Writer, src io.Reader) (int64, error) {
+// copyStream copies src to dst until its end, and counts; between bare TCP
+// connections the kernel moves the bytes. An error of dst is a writeError.
+func copyStream(dst io.Writer, src io.Reader, count func(n int)) error {
 	if p, ok := src.(*prefixed); ok {
-		n, err := io.Copy(writer{dst}, p.prefix)
-		if err != nil {
-			return n, err
+		if _, err := io.Copy(writer{dst, count}, p.prefix); err != nil {
+			return err
 		}
-		m, err := copyStream(dst, p.conn)
-		return n + m, err
+		return copyStream(dst, p.conn, count)
 	}
 	to, ok := dst.(*net.TCPConn)
 	from, bare := src.(*net.TCPConn)
 	if ok && bare {
-		return move(to, from)
+		return move(to, from, count)
 	}
-	return io.Copy(writer{dst}, src)
+	_, err := io.Copy(writer{dst, count}, src)
+	return err
 }
 
-// writer marks the errors of writing.
-type writer struct{ io.Writer }
+// writer counts what it writes, and marks the errors of writing.
+type writer struct {
+	io.Writer
+	count func(n int)
+}
 
 func (w writer) Write(p []byte) (int, error) {
 	n, err := w.Writer.Write(p)
+	w.count(n)
 	if err != nil {
 		err = writeError{err}
 	}

@@ -84,7 +84,8 @@ func newBench(plan *faults.Plan, in ...arrival) *bench {
 		chain = plan.Chain(1, faults.ToClient, faults.Stream)
 	}
 	b.link = &link{dst: b.out, shaping: shaping{
-		src: b.in, chain: chain, clock: clock, life: life{stop: b.stop}, tally: &tally{},
+		src: b.in, chain: chain, clock: clock, life: life{stop: b.stop},
+		tally: &tally{}, meter: &meter{all: new(atomic.Int64)}, waiting: new(atomic.Int64),
 		injected: func(_ faults.Effect, late time.Duration) { b.lates = append(b.lates, late) },
 	}}
 	return b
@@ -106,8 +107,8 @@ func (b *bench) left(t *testing.T, data string, at ...time.Duration) {
 	if b.out.data.String() != data || !slices.Equal(b.out.at, at) {
 		t.Errorf("%q left at %v, want %q at %v", &b.out.data, b.out.at, data, at)
 	}
-	if b.bytes != int64(len(data)) {
-		t.Errorf("counted %d bytes of %d", b.bytes, len(data))
+	if n := b.bytes.Load(); n != int64(len(data)) || b.all.Load() != n || b.waiting.Load() != 0 {
+		t.Errorf("counted %d bytes of %d, for all %d; %d wait", n, len(data), b.all.Load(), b.waiting.Load())
 	}
 }
 
@@ -227,8 +228,8 @@ func TestLinkHoldsTheSenderBack(t *testing.T) {
 			t.Errorf("the link took %d bytes before any left", taken)
 		}
 		<-ended
-		if b.bytes != blocks*readSize {
-			t.Errorf("%d bytes came through", b.bytes)
+		if b.bytes.Load() != blocks*readSize {
+			t.Errorf("%d bytes came through", b.bytes.Load())
 		}
 	})
 }

@@ -63,6 +63,7 @@ type Server struct {
 	speakers speakers
 	http     *http.Server
 	flows    atomic.Uint64
+	gauges   gauges
 	ctx      context.Context // ends when flows are cut off
 	cancel   context.CancelFunc
 	ending   chan struct{} // closed when they are asked to end

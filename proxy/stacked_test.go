@@ -34,8 +34,8 @@ func rateOf(t *testing.T, plan *faults.Plan, size int) float64 {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(plan)
 		b.src = &flood{left: size}
-		if err := b.link.run(); err != nil || b.bytes != int64(size) {
-			t.Errorf("carried %d bytes, %v", b.bytes, err)
+		if err := b.link.run(); err != nil || b.bytes.Load() != int64(size) {
+			t.Errorf("carried %d bytes, %v", b.bytes.Load(), err)
 		}
 		first, last := b.out.at[0], b.out.at[len(b.out.at)-1]
 		rate = float64(size) / (last - first).Seconds()

@@ -63,7 +63,7 @@ func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shapi
 	}
 	links.Wait()
 	f.EndedBy = t.endedBy
-	f.Bytes = [2]int64{faults.ToServer: up.bytes, faults.ToClient: down.bytes}
+	f.Bytes = [2]int64{faults.ToServer: up.bytes.Load(), faults.ToClient: down.bytes.Load()}
 	f.Injected = append(up.told(faults.ToServer), down.told(faults.ToClient)...)
 	return t.err
 }
@@ -75,8 +75,9 @@ func (s *Server) shape(f *Flow, which faults.Link) shaping {
 		chain = s.Plan.Chain(f.ID, which, faults.Stream)
 	}
 	return shaping{
-		chain: chain, clock: s.Clock, tally: &tally{}, life: life{ending: s.ending},
-		injected: func(e faults.Effect, late time.Duration) { s.Observer.Injected(which, e, late) },
+		chain: chain, clock: s.Clock, life: life{ending: s.ending},
+		tally: &tally{}, meter: &meter{all: &s.gauges.carried[which]}, waiting: &s.gauges.waiting,
+		injected: func(e faults.Effect, late time.Duration) { s.Observer.Injected(f, which, e, late) },
 	}
 }
 
