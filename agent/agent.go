@@ -77,6 +77,9 @@ type Config struct {
 	JSON *lines.Writer
 	// Replay is the arguments that would start this run again.
 	Replay []string
+	// Screen shows the run instead of lines in Out, but for the start page and
+	// the summary; nil for none.
+	Screen Screen
 	// Tail writes a line for each flow that ends.
 	Tail bool
 	// Hurry ends a run that is ending at once, when it is closed.
@@ -128,7 +131,9 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		return Report{}, err
 	}
 	began := time.Now()
-	cut, err := prepare(ctx, &cfg)
+	start := newSteps(cfg.say)
+	defer start.done()
+	cut, err := prepare(ctx, &cfg, start)
 	if err != nil {
 		return notStarted(ctx, err)
 	}
@@ -137,7 +142,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		return notStarted(ctx, err)
 	}
 	defer at.close()
-	if err := cut.attach(&cfg, at.proxy); err != nil {
+	if err := cut.attach(&cfg, at.proxy, start); err != nil {
 		return notStarted(ctx, err)
 	}
 	defer cut.close()
@@ -145,29 +150,27 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		at.closeProxy()
 	}
 	r := newReporter(&cfg, cut)
-	server := &proxy.Server{
-		Plan:      &faults.Plan{Faults: cfg.Faults, Seed: cfg.Seed},
-		Matches:   r.meant,
-		NoClients: cfg.NoProxy,
-		Upstream:  cfg.HTTPUpstream,
-		TLS:       cfg.TLS,
-		Observer:  r,
-		Clock:     r.clock,
-		Log:       cfg.Log,
-	}
-	if cut.programs != nil {
-		server.Exempt = cut.programs.Exempt
-		server.Origin = cut.origin
-	}
-	accepting := at.serve(server)
+	accepting := at.serve(r.server)
 	if err := cut.begin(); err != nil {
 		_ = at.stop(accepting)
-		server.Drain(expired)
+		r.server.Drain(expired)
 		return Report{}, err
 	}
+	start.done()
 	r.started(at, time.Since(began))
-	reason := r.await(ctx)
-	return end(&cfg, server, at, accepting, cut, r, reason)
+	control := newControl(r)
+	if cfg.Screen != nil {
+		cfg.Screen.Show(control)
+	}
+	reason := r.await(ctx, control)
+	return end(&cfg, control, at, accepting, reason)
+}
+
+// say says what people are to know before there is a run.
+func (c *Config) say(text string) {
+	if c.Out != nil && c.Out != c.JSON {
+		c.Out.Print(text + "\n")
+	}
 }
 
 // notStarted is the end of a run that did not come to be. If it was told to
@@ -203,10 +206,10 @@ func (e *SettingError) Unwrap() error { return e.Err }
 
 // end undoes the run: first the diversion, so that new connections go direct
 // at once, then the rest.
-func end(cfg *Config, server *proxy.Server, at *listeners, accepting <-chan error,
-	cut *interception, r *reporter, reason Reason) (Report, error) {
-	lasted := r.clock.Now()
-	err := cut.stop()
+func end(cfg *Config, control *Control, at *listeners, accepting <-chan error, reason Reason) (Report, error) {
+	r := control.run
+	lasted := r.endBegins()
+	err := r.cut.stop()
 	err = errors.Join(err, at.stop(accepting))
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
@@ -215,10 +218,12 @@ func end(cfg *Config, server *proxy.Server, at *listeners, accepting <-chan erro
 		select {
 		case <-cfg.Hurry:
 			cancel()
+		case <-control.hurry:
+			cancel()
 		case <-finished:
 		}
 	}()
-	server.Drain(drain)
+	r.server.Drain(drain)
 	close(finished)
 	return r.finish(reason, lasted, err != nil), err
 }

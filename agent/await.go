@@ -22,7 +22,7 @@ const sweepEvery = 10 * time.Second
 
 // await waits for the end of the run and returns why it ended. All that
 // happens by the clock happens in here.
-func (r *reporter) await(ctx context.Context) Reason {
+func (r *reporter) await(ctx context.Context, control *Control) Reason {
 	chores := []*chore{
 		{at: sweepEvery, do: func(now time.Duration) time.Duration {
 			r.cut.sweep()
@@ -42,6 +42,8 @@ func (r *reporter) await(ctx context.Context) Reason {
 		select {
 		case <-ctx.Done():
 			return BySignal
+		case reason := <-control.asked:
+			return reason
 		case <-timer.C:
 		}
 		now := r.clock.Now()

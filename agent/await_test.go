@@ -27,7 +27,7 @@ func run(t *testing.T, cfg *Config, ctx context.Context, meanwhile func(*reporte
 			if meanwhile != nil {
 				go meanwhile(r)
 			}
-			reason := r.await(ctx)
+			reason := r.await(ctx, newControl(r))
 			r.finish(reason, r.clock.Now(), false)
 		})
 	})
@@ -94,7 +94,7 @@ func TestProgress(t *testing.T) {
 			time.Sleep(150 * second)
 			r.FlowOpened(slowed())
 			time.Sleep(160 * second)
-			r.Injected(faults.ToClient, faults.Effect{Fault: 0, Delay: 312 * milli}, 400*time.Microsecond)
+			r.Injected(&proxy.Flow{}, faults.ToClient, faults.Effect{Fault: 0, Delay: 312 * milli}, 400*time.Microsecond)
 			f := slowed()
 			f.Injected = f.Injected[:1]
 			r.FlowEnded(f)

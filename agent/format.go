@@ -41,6 +41,14 @@ func count[T ~int | ~int64 | ~uint64](n T) string {
 	return digits
 }
 
+// counted prints a number of things: 1 flow, 2 flows.
+func counted[T ~int | ~int64 | ~uint64](n T, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return count(n) + " " + thing + "s"
+}
+
 // size prints bytes: 512 B, 4.1 MB.
 func size(n uint64) string {
 	if n < 1000 {

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -30,7 +31,7 @@ type interception struct {
 }
 
 // prepare finds out what can be known before anything is opened.
-func prepare(ctx context.Context, cfg *Config) (*interception, error) {
+func prepare(ctx context.Context, cfg *Config, start *steps) (*interception, error) {
 	i := &interception{
 		wanted: cfg.wants(), log: cfg.Log,
 	}
@@ -40,13 +41,16 @@ func prepare(ctx context.Context, cfg *Config) (*interception, error) {
 	// Privilege first: the explicit proxy need not know addresses of names.
 	err := bpf.Check()
 	if err == nil {
+		if n := names(cfg.Upstreams); n > 0 {
+			start.begin(fmt.Sprintf("resolving %s", counted(n, "name")))
+		}
 		i.meant, err = resolved(ctx, cfg.Upstreams)
 	}
 	return i, i.refused(cfg, err)
 }
 
 // attach attaches the programs, if they are wanted and can be had.
-func (i *interception) attach(cfg *Config, ln *net.TCPListener) error {
+func (i *interception) attach(cfg *Config, ln *net.TCPListener, start *steps) error {
 	i.listener = ln
 	if !i.wanted {
 		return nil
@@ -55,6 +59,7 @@ func (i *interception) attach(cfg *Config, ln *net.TCPListener) error {
 	if i.netns, err = currentNetns(); err != nil {
 		return err
 	}
+	start.begin("loading programs")
 	open := openConnections()
 	i.programs, err = bpf.Attach(bpf.Config{
 		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,

@@ -25,7 +25,9 @@ func (r *reporter) progress(now time.Duration) time.Duration {
 	open := r.room.open.Load()
 	connects := r.cut.counts()
 	wall := time.Now()
+	paused := r.pausesSoFar()
 	r.mu.Lock()
+	r.total.pauses = paused
 	r.total.Lasted, r.total.Connects = now, connects
 	text := progressText(&r.total, open)
 	told := event.Progress{

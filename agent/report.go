@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -19,6 +20,8 @@ type Reason string
 const (
 	ByDuration Reason = "duration"
 	BySignal   Reason = "signal"
+	ByKey      Reason = "key"  // a key of the screen
+	ByStop     Reason = "stop" // somebody asked the agent
 )
 
 // Report is what happened in a run. All of it was measured.
@@ -29,6 +32,11 @@ type Report struct {
 	Failed bool
 	// Lasted is the time from ready to the end, without draining.
 	Lasted time.Duration
+	// Pauses is how many times faults were paused, and Paused for how long
+	// together.
+	Pauses int
+	Paused time.Duration
+	pauses pauses
 	// Flows came to the proxy: Matched through faults, the others unaltered,
 	// counted by reason in Passed. CutOff of them were still open when the run
 	// had ended.
@@ -170,6 +178,27 @@ func (r *Report) leftAlone() map[string]uint64 {
 	return parts
 }
 
+// clone is a copy that does not change any more.
+func (r *Report) clone() *Report {
+	c := *r
+	c.Passed, c.Errors = maps.Clone(r.Passed), maps.Clone(r.Errors)
+	c.Injected = slices.Clone(r.Injected)
+	for i := range c.Injected {
+		for link := range c.Injected[i].PerLink {
+			on := &c.Injected[i].PerLink[link]
+			on.Delay, on.Late = copied(on.Delay), copied(on.Late)
+		}
+	}
+	return &c
+}
+
+func copied(h *hdrhistogram.Histogram) *hdrhistogram.Histogram {
+	if h.TotalCount() == 0 {
+		return newHistogram()
+	}
+	return hdrhistogram.Import(h.Export())
+}
+
 // exitCode is that of a command which is this run.
 func (r *Report) exitCode() int {
 	if r.Failed {
@@ -184,18 +213,6 @@ func total(parts map[string]uint64) uint64 {
 		sum += n
 	}
 	return sum
-}
-
-// onFor is how long a schedule was on until the end of a run.
-func onFor(s faults.Schedule, end time.Duration) time.Duration {
-	if s == nil {
-		return end
-	}
-	var on time.Duration
-	for _, p := range s {
-		on += max(0, min(p.End, end)-p.Start)
-	}
-	return on
 }
 
 // ids names the faults of a plan, each but once.

@@ -26,15 +26,28 @@ type reporter struct {
 	// meant is what the proxy asks.
 	meant  matcher
 	ids    []string // of the faults
-	states []state  // of the faults, as far as they have been told
 	said   string   // the last of the lines about progress, without its time
+	gate   *faults.Gate
+	server *proxy.Server
+	scene  scene
+	page   string // the start page, as it is shown again
+
+	stateMu sync.Mutex
+	states  []state // of the faults
+	pauses  pauses
+	ending  bool
 
 	mu    sync.Mutex
 	total Report
+	began uint64 // flows
+	pairs *pairs
+	pace  pace
 }
 
 func newReporter(cfg *Config, cut *interception) *reporter {
-	r := &reporter{cfg: cfg, clock: proxy.NewClock(), cut: cut, out: cfg.Out, json: cfg.JSON, ids: ids(cfg.Faults)}
+	r := &reporter{
+		cfg: cfg, clock: proxy.NewClock(), cut: cut, gate: new(faults.Gate), out: cfg.Out, json: cfg.JSON, ids: ids(cfg.Faults),
+	}
 	if r.out == r.json {
 		r.out = nil
 	}
@@ -45,23 +58,55 @@ func newReporter(cfg *Config, cut *interception) *reporter {
 	r.room = flowLimit{limit: maxFlows(), pause: cut.pause, resume: cut.begin}
 	r.log = flowLog{log: cfg.Log, plan: cfg.Faults, ids: r.ids}
 	r.young.tell = cfg.Tail && r.out != nil || r.json != nil
+	if cfg.Screen != nil {
+		r.pairs = newPairs()
+	}
 	r.total = newReport(cfg.Faults)
 	r.total.PID = os.Getpid()
 	r.total.Intercepted, r.total.Open = cut.programs != nil, cut.open
+	r.server = newServer(r)
 	return r
+}
+
+// newServer is the proxy of a run.
+func newServer(r *reporter) *proxy.Server {
+	s := &proxy.Server{
+		Plan:      &faults.Plan{Faults: r.cfg.Faults, Seed: r.cfg.Seed, Gate: r.gate},
+		Matches:   r.meant,
+		NoClients: r.cfg.NoProxy,
+		Upstream:  r.cfg.HTTPUpstream,
+		TLS:       r.cfg.TLS,
+		Observer:  r,
+		Clock:     r.clock,
+		Log:       r.cfg.Log,
+	}
+	if r.cut.programs != nil {
+		s.Exempt, s.Origin = r.cut.programs.Exempt, r.cut.origin
+	}
+	return s
 }
 
 // FlowOpened is that of [proxy.Observer].
 func (r *reporter) FlowOpened(f *proxy.Flow) {
 	r.room.add(1)
 	r.young.add(f)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.began++
+	r.pairs.opened(f)
 }
 
 // Injected is that of [proxy.Observer].
 func (r *reporter) Injected(f *proxy.Flow, link faults.Link, e faults.Effect, late time.Duration) {
+	if e.Delay == faults.Never {
+		r.young.held(f.ID, e.Fault)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total.injected(link, e, late)
+	if e.Delay > 0 && e.Delay != faults.Never && delays(r.cfg.Faults[e.Fault].Fault) != nil {
+		r.pairs.injected(f.ID, e.Delay+late)
+	}
 }
 
 // FlowEnded is that of [proxy.Observer].
@@ -70,6 +115,7 @@ func (r *reporter) FlowEnded(f *proxy.Flow) {
 	r.young.remove(f.ID) // from here on nobody says that it is open
 	r.mu.Lock()
 	r.total.ended(f)
+	r.pairs.ended(f)
 	r.mu.Unlock()
 	r.flow(f)
 	r.log.ended(f)
@@ -92,9 +138,9 @@ func (r *reporter) head(word string, now time.Time) event.Head {
 	return event.NewHead(word, now, r.clock.Now())
 }
 
-// print says something to people.
+// print says something to people, if they do not see it elsewhere.
 func (r *reporter) print(text string) {
-	if r.out != nil {
+	if r.out != nil && r.cfg.Screen == nil {
 		r.out.Print(text)
 	}
 }
@@ -108,23 +154,40 @@ func (r *reporter) emit(e any) {
 
 // started says what the run does, once it does.
 func (r *reporter) started(at *listeners, took time.Duration) {
-	s := newScene(r, at, took)
-	r.print(startPage(r.cfg, &s))
-	r.emit(startEvent(r.head(event.OfStart, time.Now()), r.cfg, &s))
+	r.scene = newScene(r, at, took)
+	s := &r.scene
+	r.page = startPage(r.cfg, s)
+	if r.out != nil {
+		r.out.Print(r.page)
+	}
+	r.emit(startEvent(r.head(event.OfStart, time.Now()), r.cfg, s))
 	for _, w := range s.warnings(r.cfg) {
 		r.warning(w)
 	}
 	r.beginStates()
 }
 
+// endBegins says that the run is over but for what is open, and returns when.
+func (r *reporter) endBegins() time.Duration {
+	r.stateMu.Lock()
+	defer r.stateMu.Unlock()
+	r.ending = true
+	return r.clock.Now()
+}
+
 // finish says what happened.
 func (r *reporter) finish(reason Reason, lasted time.Duration, failed bool) Report {
+	if r.cfg.Screen != nil {
+		r.cfg.Screen.Hide()
+	}
 	r.endStates()
 	r.log.close()
 	r.warn.wait()
+	paused := r.pausesSoFar()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total.Reason, r.total.Lasted, r.total.Failed = reason, lasted, failed
+	r.total.pauses, r.total.Pauses, r.total.Paused = paused, len(paused), paused.total(lasted)
 	r.total.Connects = r.cut.counts()
 	for _, w := range []*lines.Writer{r.out, r.json} {
 		if w != nil {

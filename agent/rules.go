@@ -28,6 +28,17 @@ func resolved(ctx context.Context, set upstream.Set) (upstream.Set, error) {
 	return out, nil
 }
 
+// names is how many of the patterns have to be resolved.
+func names(set upstream.Set) int {
+	n := 0
+	for _, p := range set {
+		if p.Host != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // rules is resolved patterns for the kernel.
 func rules(set upstream.Set) []bpf.Rule {
 	out := make([]bpf.Rule, len(set))

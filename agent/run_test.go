@@ -83,6 +83,12 @@ func (r *running) next() bool {
 func (r *running) end() events {
 	r.t.Helper()
 	r.stop()
+	return r.rest()
+}
+
+// rest waits until the run has ended, and gives all of its events.
+func (r *running) rest() events {
+	r.t.Helper()
 	for r.next() {
 	}
 	r.over.Wait()

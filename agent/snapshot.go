@@ -2,7 +2,10 @@ package agent
 
 import (
 	"net/netip"
+	"slices"
 	"time"
+
+	"github.com/faultproxy/fault/faults"
 )
 
 // Snapshot is a run at a moment. Nobody changes it any more.
@@ -74,4 +77,45 @@ type Pair struct {
 	MeanDelay time.Duration
 	// Bytes is what was carried both ways.
 	Bytes uint64
+}
+
+// snapshot is the run now.
+func (r *reporter) snapshot() Snapshot {
+	now := r.clock.Now()
+	connects := r.cut.counts()
+	carried := r.server.Carried()
+	s := Snapshot{
+		StartPage: r.page, At: now, Duration: r.cfg.Duration,
+		Upstreams: upstreams(r.cfg, &r.scene), IPv6: r.scene.intercepts && r.scene.ipv6 == nil, Proxy: r.scene.proxy,
+		Open: r.room.open.Load(), Waiting: r.server.Waiting(),
+	}
+	r.stateMu.Lock()
+	s.Ending, s.Paused = r.ending, r.pauses.paused()
+	if s.Paused {
+		s.PausedAt = r.pauses[len(r.pauses)-1].Start
+	}
+	paused := slices.Clone(r.pauses)
+	for _, state := range r.states {
+		s.Faults = append(s.Faults, FaultState{ID: state.id, On: state.on, Next: r.within(state.next), Changed: state.changed})
+	}
+	r.stateMu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.PerSecond, s.BytesPerSecond = r.pace.per(sample{now, r.began, carried})
+	s.Pairs, s.MorePairs = r.pairs.top(now)
+	s.Report = r.total.clone()
+	s.Report.Lasted, s.Report.Connects = now, connects
+	s.Report.pauses, s.Report.Pauses, s.Report.Paused = paused, len(paused), paused.total(now)
+	for link, n := range carried {
+		s.Report.Bytes[link] = uint64(n)
+	}
+	return s
+}
+
+// within is a time of the run, [faults.Never] if it is behind its end.
+func (r *reporter) within(at time.Duration) time.Duration {
+	if d := r.cfg.Duration; d > 0 && at >= d {
+		return faults.Never
+	}
+	return at
 }

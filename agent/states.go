@@ -12,15 +12,18 @@ import (
 const (
 	causeStart    = "start"
 	causeSchedule = "schedule"
+	causePause    = "pause"
+	causeResume   = "resume"
 	causeEnd      = "end"
 )
 
-// state is whether a fault is on, as far as that has been told.
+// state is whether the schedule of a fault is on, as far as that was looked at.
 type state struct {
 	id       string
 	schedule faults.Schedule
 	on       bool
 	next     time.Duration // when that changes, [faults.Never] if it does not
+	changed  time.Duration // when it did last
 }
 
 // change is one that is told.
@@ -36,26 +39,32 @@ type change struct {
 
 // beginStates tells which faults are on from the start.
 func (r *reporter) beginStates() {
+	r.stateMu.Lock()
+	defer r.stateMu.Unlock()
 	now := r.clock.Now()
 	for i, f := range r.cfg.Faults {
 		s := state{id: r.ids[i], schedule: f.Schedule, on: f.Schedule.On(now), next: f.Schedule.Next(now)}
 		r.states = append(r.states, s)
 		if s.on {
-			r.changed(&s, causeStart)
+			r.changed(&s, true, causeStart)
 		}
 	}
 }
 
 // followStates tells what the schedules have changed, and returns when they do
-// so next.
+// so next. What they do in a pause makes no difference yet.
 func (r *reporter) followStates(now time.Duration) time.Duration {
+	r.stateMu.Lock()
+	defer r.stateMu.Unlock()
 	soonest := faults.Never
 	for i := range r.states {
 		s := &r.states[i]
 		for s.next <= now {
 			at := s.next
-			s.on, s.next = s.schedule.On(at), s.schedule.Next(at)
-			r.changed(s, causeSchedule)
+			s.on, s.next, s.changed = s.schedule.On(at), s.schedule.Next(at), at
+			if !r.pauses.paused() {
+				r.changed(s, s.on, causeSchedule)
+			}
 		}
 		soonest = min(soonest, s.next)
 	}
@@ -66,20 +75,25 @@ func (r *reporter) followStates(now time.Duration) time.Duration {
 // flows ended, the schedules went on.
 func (r *reporter) endStates() {
 	r.followStates(r.clock.Now())
+	r.stateMu.Lock()
+	defer r.stateMu.Unlock()
+	if r.pauses.paused() {
+		return // which is told already
+	}
 	for i := range r.states {
 		if s := &r.states[i]; s.on {
 			s.on, s.next = false, faults.Never
-			r.changed(s, causeEnd)
+			r.changed(s, false, causeEnd)
 		}
 	}
 }
 
-// changed tells of a change.
-func (r *reporter) changed(s *state, cause string) {
+// changed tells that a fault does something now, or does not any more.
+func (r *reporter) changed(s *state, on bool, cause string) {
 	now := time.Now()
-	c := change{id: s.id, on: s.on, cause: cause, open: r.room.open.Load(), next: s.next}
-	if d := r.cfg.Duration; d > 0 && c.next >= d {
-		c.next = faults.Never
+	c := change{id: s.id, on: on, cause: cause, open: r.room.open.Load(), next: r.within(s.next)}
+	if cause == causePause {
+		c.next = faults.Never // nobody knows when
 	}
 	r.print(changeLine(now, c))
 	told := event.Change{Head: r.head(event.OfFault, now), ID: c.id, State: onOff(c.on), Cause: cause, OpenFlows: c.open}
@@ -92,7 +106,7 @@ func (r *reporter) changed(s *state, cause string) {
 func changeLine(now time.Time, c change) string {
 	text := fmt.Sprintf("%s %s %s (%s), %d open", stamp(now), c.id, onOff(c.on), c.cause, c.open)
 	switch {
-	case c.cause == causeEnd:
+	case c.cause == causeEnd, c.cause == causePause:
 	case c.next == faults.Never:
 		text += "; " + onOff(c.on) + " to the end"
 	default:

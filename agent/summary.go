@@ -156,12 +156,7 @@ func outcome(in *Injected, sum *LinkInjected) (wanted string, did []string) {
 	return in.String(), []string{flows(in.Flows)}
 }
 
-func flows(n uint64) string {
-	if n == 1 {
-		return "1 flow"
-	}
-	return count(n) + " flows"
-}
+func flows(n uint64) string { return counted(n, "flow") }
 
 // hitOf is the share that was chosen of what was decided about.
 func hitOf(in *Injected, what string) string {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/faultproxy/fault/agent/event"
-	"github.com/faultproxy/fault/faults"
 )
 
 // TestSummary holds what is said at the end, to people and to programs.
@@ -31,20 +30,6 @@ func TestSummary(t *testing.T) {
 				t.Errorf("wider than 80 columns: %s", line)
 			}
 		}
-	}
-}
-
-func TestOnFor(t *testing.T) {
-	schedule := faults.Schedule{{Start: 10 * second, End: 20 * second}, {Start: 30 * second, End: faults.Never}}
-	for end, want := range map[time.Duration]time.Duration{
-		5 * second: 0, 15 * second: 5 * second, 25 * second: 10 * second, 60 * second: 40 * second,
-	} {
-		if got := onFor(schedule, end); got != want {
-			t.Errorf("on for %v of %v, want %v", got, end, want)
-		}
-	}
-	if got := onFor(nil, second); got != second {
-		t.Errorf("without a schedule on for %v of 1s", got)
 	}
 }
 

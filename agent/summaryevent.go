@@ -15,7 +15,7 @@ func summaryEvent(head event.Head, cfg *Config, r *Report) event.Summary {
 	return event.Summary{
 		Head: head, Schema: event.Schema, Version: cfg.Version, PID: r.PID, Mode: mode(r.Intercepted),
 		Reason: string(r.Reason), ExitCode: r.exitCode(), Seed: seed(cfg),
-		Flows: flowCounts(r), Reasons: reasons(r), OpenConnections: r.Open,
+		Flows: flowCounts(r), Reasons: reasons(r), OpenConnections: r.Open, PausedS: event.Seconds(r.Paused),
 		ToClientBytes: r.Bytes[faults.ToClient], ToServerBytes: r.Bytes[faults.ToServer],
 		Faults: injectedEvents(r), OutputDropped: r.Dropped, Replay: cfg.Replay,
 	}
@@ -42,7 +42,7 @@ func injectedEvents(r *Report) []event.Injected {
 		in := &r.Injected[i]
 		sum := in.all()
 		all[i] = event.Injected{
-			ID: ids[i], Fault: in.Name(), Links: links(in.Fault), OnS: event.Seconds(onFor(in.Schedule, r.Lasted)),
+			ID: ids[i], Fault: in.Name(), Links: links(in.Fault), OnS: event.Seconds(r.pauses.onFor(in.Schedule, r.Lasted)),
 			Asked: asked(in.Fault), Injected: measured(in, &sum),
 		}
 		if delays(in.Fault) != nil {

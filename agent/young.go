@@ -2,6 +2,7 @@ package agent
 
 import (
 	"container/list"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,23 @@ func (y *young) add(f *proxy.Flow) {
 		y.of = make(map[uint64]*list.Element)
 	}
 	y.of[f.ID] = y.flows.PushBack(known)
+}
+
+// held notes that a fault lets nothing more of a flow arrive.
+func (y *young) held(id uint64, fault int) {
+	if !y.tell {
+		return
+	}
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	e, ok := y.of[id]
+	if !ok {
+		return
+	}
+	f := e.Value.(*proxy.Flow)
+	if !slices.ContainsFunc(f.Injected, func(in proxy.Injection) bool { return in.Fault == fault }) {
+		f.Injected = append(f.Injected, proxy.Injection{Fault: fault})
+	}
 }
 
 // remove waits for what is being told of open flows: nothing is told of one
