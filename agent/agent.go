@@ -160,6 +160,9 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	r.started(at, time.Since(began))
 	control := newControl(r)
 	if cfg.Screen != nil {
+		if cfg.Out != nil {
+			cfg.Out.Flush(slowStart) // the screen may hide what comes later
+		}
 		cfg.Screen.Show(control)
 	}
 	reason := r.await(ctx, control)

@@ -21,7 +21,7 @@ const queueLimit = 8 << 20
 // not fit is dropped and counted.
 type Writer struct {
 	out  io.Writer
-	wake chan struct{} // one token: there is something to write
+	wake chan struct{} // one token: there is something to do
 	done chan struct{} // closed after the last write
 
 	mu      sync.Mutex
@@ -29,6 +29,7 @@ type Writer struct {
 	dropped int    // since the last write
 	lost    uint64 // since the start
 	records bool
+	flushed []chan struct{} // each closed when all before it is written
 	closed  bool
 }
 
@@ -73,9 +74,30 @@ func (w *Writer) print(lines string, limit int) {
 		return
 	}
 	w.pending = append(w.pending, lines...)
+	w.awake()
+}
+
+func (w *Writer) awake() {
 	select {
 	case w.wake <- struct{}{}:
 	default:
+	}
+}
+
+// Flush lets what is queued be written, for as long as limit.
+func (w *Writer) Flush(limit time.Duration) {
+	w.mu.Lock()
+	if w.closed {
+		w.mu.Unlock()
+		return
+	}
+	written := make(chan struct{})
+	w.flushed = append(w.flushed, written)
+	w.awake()
+	w.mu.Unlock()
+	select {
+	case <-written:
+	case <-time.After(limit):
 	}
 }
 
@@ -100,8 +122,12 @@ func (w *Writer) writeAll() {
 	defer close(w.done)
 	out := w.out
 	flush := func() {
-		if _, err := out.Write(w.take()); err != nil {
+		batch, flushed := w.take()
+		if _, err := out.Write(batch); err != nil {
 			out = io.Discard
+		}
+		for _, written := range flushed {
+			close(written)
 		}
 	}
 	for range w.wake {
@@ -110,16 +136,17 @@ func (w *Writer) writeAll() {
 	flush()
 }
 
-// take empties the queue, and ends it with the count of what did not fit.
-func (w *Writer) take() []byte {
+// take empties the queue, and ends it with the count of what did not fit. Who
+// waits for that to be written is to be told.
+func (w *Writer) take() (batch []byte, flushed []chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	batch := w.pending
+	batch, flushed = w.pending, w.flushed
 	if w.dropped > 0 && !w.records {
 		batch = fmt.Appendf(batch, "and %d more lines\n", w.dropped)
 	}
-	w.pending, w.dropped = nil, 0
-	return batch
+	w.pending, w.flushed, w.dropped = nil, nil, 0
+	return batch, flushed
 }
 
 // Shown makes text from outside safe to show: whatever could steer a terminal
