@@ -22,9 +22,12 @@ func TestImportsGoOneWay(t *testing.T) {
 		"proxy":          {"faults", "proxy/mapping"},
 		"agent/event":    {},
 		"agent/lines":    {},
-		"agent":          {"agent/event", "agent/lines", "bpf", "faults", "netns", "proxy", "proxy/mapping", "proxy/upstream"},
+		"agent/style":    {},
+		"agent/words":    {},
+		"agent/control":  {"agent/event"},
+		"agent":          {"agent/event", "agent/lines", "agent/words", "bpf", "faults", "netns", "proxy", "proxy/mapping", "proxy/upstream"},
 		"cmd/fault/demo": {"agent/lines"},
-		"cmd/fault":      {"agent", "agent/lines", "cmd/fault/demo", "faults", "proxy", "proxy/mapping", "proxy/upstream"},
+		"cmd/fault":      {"agent", "agent/control", "agent/event", "agent/lines", "agent/style", "agent/words", "cmd/fault/demo", "faults", "proxy", "proxy/mapping", "proxy/upstream"},
 	}
 	seen := make(map[string]bool)
 	for _, line := range list(t, "linux", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...") {

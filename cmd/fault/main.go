@@ -85,6 +85,7 @@ programs, for as long as it runs, and leaves nothing behind.
 	root.SetFlagErrorFunc(flagError)
 	run := newRun(env, logs)
 	root.AddCommand(run, newDemo(env), newVersion(), newFaultsTopic(run))
+	root.AddCommand(newStatus(env), newPause(env), newResume(env), newStop(env))
 	return root
 }
 
@@ -141,11 +142,19 @@ func (e *usageError) Error() string { return e.message }
 
 func usage(message, hint string) error { return &usageError{message, hint} }
 
+// hostError is what cannot be done here and now, whatever is typed.
+type hostError struct{ message, hint string }
+
+func (e *hostError) Error() string { return e.message }
+
 // explain says an error to a person: what, what to do, and the exit code.
 func explain(err error) (message, hint string, code int) {
 	var u *usageError
 	if errors.As(err, &u) {
 		return u.message, u.hint, exitUsage
+	}
+	if h, ok := errors.AsType[*hostError](err); ok {
+		return h.message, h.hint, exitFailure
 	}
 	message, hint = explainRun(err)
 	return message, hint, exitFailure
