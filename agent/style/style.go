@@ -129,7 +129,13 @@ func Cut(text string, columns int) string {
 	}
 	left := columns / 2
 	right := columns - 1 - left
-	return ansi.Truncate(text, left, "") + "…" + ansi.TruncateLeft(text, width-right, "")
+	tail := text
+	// A wide character may begin just before the cut, and widths of what
+	// combines do not always add up.
+	for cut := width - right; Width(tail) > right; cut++ {
+		tail = ansi.TruncateLeft(text, cut, "")
+	}
+	return ansi.Truncate(text, left, "") + "…" + tail
 }
 
 // Left is text at the left of a column of that many, Right at its right. Text

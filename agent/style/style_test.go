@@ -14,6 +14,7 @@ func TestCut(t *testing.T) {
 		{"api.example.com:443", 1, "…"},
 		{"api.example.com:443", 0, ""},
 		{"東京東京", 5, "東…京"},
+		{"東京東京", 4, "東…"},
 		{"", 3, ""},
 	} {
 		got := Cut(tc.text, tc.columns)
