@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/agent/words"
@@ -33,6 +34,7 @@ type statusColumn struct {
 
 // The columns that the rest needs by their place.
 const (
+	modeColumn      = 3
 	upstreamsColumn = 4
 	errorsColumn    = 7
 	faultsColumn    = 8
@@ -111,6 +113,7 @@ func (f *found) shownCells() []string {
 		return cells
 	}
 	cells[1] = words.Clock(seconds(s.UpS))
+	cells[modeColumn], cells[upstreamsColumn] = addingUp(cells[modeColumn]), addingUp(cells[upstreamsColumn])
 	switch {
 	case s.EndsInS != nil:
 		cells[2] = words.Clock(seconds(math.Ceil(*s.EndsInS)))
@@ -119,6 +122,26 @@ func (f *found) shownCells() []string {
 	}
 	cells[5], cells[6], cells[7] = words.Count(max(0, s.Open)), words.Count(s.Matched), words.Count(s.Errors)
 	return cells
+}
+
+// addingUp is text whose characters are as wide in a line as on their own.
+// Those that combine, about whose width terminals do not agree, become `?`, as
+// do then all that are not ASCII.
+func addingUp(text string) string {
+	const before = " "
+	sum := len(before)
+	for _, r := range text {
+		sum += style.Width(string(r))
+	}
+	if sum == style.Width(before+text) {
+		return text
+	}
+	return strings.Map(func(r rune) rune {
+		if r > unicode.MaxASCII {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // role is that of an agent's cell.
