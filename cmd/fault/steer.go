@@ -112,13 +112,18 @@ func resume(ctx context.Context, p control.Peer) (string, error) {
 	return fmt.Sprintf("%v is not paused", p), nil
 }
 
-// stop waits for the end, which may come before the reply.
 func stop(ctx context.Context, p control.Peer) (string, error) {
+	// The end may come before the reply.
 	if _, err := p.Ask(ctx, control.Stop); err != nil && !control.Is(err, control.Ended) {
 		return "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, stopTime)
 	defer cancel()
+	return awaitEnd(ctx, p)
+}
+
+// awaitEnd waits until an agent that is ending has ended.
+func awaitEnd(ctx context.Context, p control.Peer) (string, error) {
 	err := p.Gone(ctx)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
