@@ -30,7 +30,8 @@ type Agent interface {
 	Stop()
 }
 
-// Status is a run at a moment. Its JSON follows the rules of package event.
+// Status is a run at a moment. Its JSON follows the rules of package event, so
+// lists are empty, but not nil.
 type Status struct {
 	// PID is what the run knows itself by.
 	PID     int    `json:"pid"`
