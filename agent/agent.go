@@ -157,8 +157,10 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		return Report{}, err
 	}
 	start.done()
-	r.started(at, time.Since(began))
+	r.scene = newScene(r, at, time.Since(began))
 	control := newControl(r)
+	defer control.serve()()
+	r.started()
 	if cfg.Screen != nil {
 		if cfg.Out != nil {
 			cfg.Out.Flush(slowStart) // the screen may hide what comes later

@@ -173,7 +173,8 @@ func TestJSONAlone(t *testing.T) {
 		r := newReporter(cfg, &interception{explicit: "no reason", hint: "none"})
 		told := make(chan string, 9)
 		cfg.Warn = func(text, _ string) { told <- text }
-		r.started(&listeners{}, 0)
+		r.scene = newScene(r, &listeners{}, 0)
+		r.started()
 		r.FlowOpened(slowed())
 		r.FlowEnded(slowed())
 		r.finish(BySignal, second, false)

@@ -153,8 +153,7 @@ func (r *reporter) emit(e any) {
 }
 
 // started says what the run does, once it does.
-func (r *reporter) started(at *listeners, took time.Duration) {
-	r.scene = newScene(r, at, took)
+func (r *reporter) started() {
 	s := &r.scene
 	r.page = startPage(r.cfg, s)
 	if r.out != nil {

@@ -14,7 +14,7 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 	e := event.Start{
 		Head: head, Schema: event.Schema, Version: cfg.Version, PID: s.pid,
 		Mode: mode(s.intercepts), WhyExplicit: s.explicit,
-		Mappings: []event.Mapping{}, Upstreams: []string{}, Faults: []event.Fault{},
+		Mappings: []event.Mapping{}, Upstreams: patterns(cfg), Faults: []event.Fault{},
 		Seed: seed(cfg), DurationS: event.Seconds(cfg.Duration), OpenConnections: s.open,
 	}
 	if s.intercepts {
@@ -36,9 +36,6 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 			Listen: m.at.String(), Target: m.Target(), Carries: m.carries(), TLS: m.TLS != mapping.NoTLS,
 		})
 	}
-	for _, u := range cfg.Upstreams {
-		e.Upstreams = append(e.Upstreams, u.String())
-	}
 	for i, f := range cfg.Faults {
 		e.Faults = append(e.Faults, event.Fault{
 			ID: ids(cfg.Faults)[i], Fault: f.Name(), Links: links(f.Fault),
@@ -46,6 +43,15 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 		})
 	}
 	return e
+}
+
+// patterns are the upstreams as they were given.
+func patterns(cfg *Config) []string {
+	all := make([]string, len(cfg.Upstreams))
+	for i, u := range cfg.Upstreams {
+		all[i] = u.String()
+	}
+	return all
 }
 
 // mode is the word for whether a run intercepts.

@@ -45,7 +45,7 @@ func (r *reporter) beginStates() {
 	for i, f := range r.cfg.Faults {
 		s := state{id: r.ids[i], schedule: f.Schedule, on: f.Schedule.On(now), next: f.Schedule.Next(now)}
 		r.states = append(r.states, s)
-		if s.on {
+		if s.on && !r.pauses.paused() {
 			r.changed(&s, true, causeStart)
 		}
 	}
