@@ -39,7 +39,7 @@ func (a answers) Status() control.Status {
 		s.Listen = r.scene.proxy.String()
 	}
 	r.stateMu.Lock()
-	s.Paused, s.Ending = r.pauses.paused(), r.ending
+	s.Paused, s.Ending = r.paused.Load(), r.ending
 	for _, state := range r.states {
 		s.Faults = append(s.Faults, control.Fault{ID: state.id, On: state.on})
 	}

@@ -10,9 +10,6 @@ import (
 // pauses is when a run was paused.
 type pauses []faults.Period
 
-// paused says whether it is.
-func (p pauses) paused() bool { return len(p) > 0 && p[len(p)-1].End == faults.Never }
-
 // total is how long it was paused until a time of the run.
 func (p pauses) total(end time.Duration) time.Duration {
 	return p.overlap(faults.Period{Start: 0, End: faults.Never}, end)
@@ -43,7 +40,7 @@ func (p pauses) onFor(s faults.Schedule, end time.Duration) time.Duration {
 func (r *reporter) pause() bool {
 	r.stateMu.Lock()
 	defer r.stateMu.Unlock()
-	if r.ending || !r.gate.Close() {
+	if r.ending || !r.paused.CompareAndSwap(false, true) {
 		return false
 	}
 	now := r.clock.Now()
@@ -60,7 +57,7 @@ func (r *reporter) pause() bool {
 func (r *reporter) resume() bool {
 	r.stateMu.Lock()
 	defer r.stateMu.Unlock()
-	if r.ending || !r.gate.Open() {
+	if r.ending || !r.paused.CompareAndSwap(true, false) {
 		return false
 	}
 	r.pauses[len(r.pauses)-1].End = r.clock.Now()

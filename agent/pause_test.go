@@ -31,11 +31,11 @@ func TestPauses(t *testing.T) {
 				t.Error("resumed what was not paused")
 			}
 			time.Sleep(10*second + time.Millisecond)
-			if !c.Pause() || c.Pause() || !r.gate.Closed() || !c.Snapshot().Paused || c.Snapshot().PausedAt != 10*second+time.Millisecond {
+			if !c.Pause() || c.Pause() || !r.paused.Load() || !c.Snapshot().Paused || c.Snapshot().PausedAt != 10*second+time.Millisecond {
 				t.Errorf("not paused once: %+v", c.Snapshot())
 			}
 			time.Sleep(35 * second)
-			if !c.Resume() || c.Resume() || r.gate.Closed() || c.Snapshot().Paused {
+			if !c.Resume() || c.Resume() || r.paused.Load() || c.Snapshot().Paused {
 				t.Errorf("not resumed once: %+v", c.Snapshot())
 			}
 			time.Sleep(10 * second)

@@ -3,6 +3,7 @@ package agent
 import (
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/faultproxy/fault/agent/event"
@@ -27,11 +28,11 @@ type reporter struct {
 	meant  matcher
 	ids    []string // of the faults
 	said   string   // the last of the lines about progress, without its time
-	gate   *faults.Gate
 	server *proxy.Server
 	scene  scene
 	page   string // the start page, as it is shown again
 
+	paused  atomic.Bool // written under stateMu
 	stateMu sync.Mutex
 	states  []state // of the faults
 	pauses  pauses
@@ -46,7 +47,7 @@ type reporter struct {
 
 func newReporter(cfg *Config, cut *interception) *reporter {
 	r := &reporter{
-		cfg: cfg, clock: proxy.NewClock(), cut: cut, gate: new(faults.Gate), out: cfg.Out, json: cfg.JSON, ids: ids(cfg.Faults),
+		cfg: cfg, clock: proxy.NewClock(), cut: cut, out: cfg.Out, json: cfg.JSON, ids: ids(cfg.Faults),
 	}
 	if r.out == r.json {
 		r.out = nil
@@ -71,7 +72,7 @@ func newReporter(cfg *Config, cut *interception) *reporter {
 // newServer is the proxy of a run.
 func newServer(r *reporter) *proxy.Server {
 	s := &proxy.Server{
-		Plan:      &faults.Plan{Faults: r.cfg.Faults, Seed: r.cfg.Seed, Gate: r.gate},
+		Plan:      &faults.Plan{Faults: r.cfg.Faults, Seed: r.cfg.Seed, Paused: r.paused.Load},
 		Matches:   r.meant,
 		NoClients: r.cfg.NoProxy,
 		Upstream:  r.cfg.HTTPUpstream,

@@ -90,7 +90,7 @@ func (r *reporter) snapshot() Snapshot {
 		Open: r.room.open.Load(), Waiting: r.server.Waiting(),
 	}
 	r.stateMu.Lock()
-	s.Ending, s.Paused = r.ending, r.pauses.paused()
+	s.Ending, s.Paused = r.ending, r.paused.Load()
 	if s.Paused {
 		s.PausedAt = r.pauses[len(r.pauses)-1].Start
 	}

@@ -45,7 +45,7 @@ func (r *reporter) beginStates() {
 	for i, f := range r.cfg.Faults {
 		s := state{id: r.ids[i], schedule: f.Schedule, on: f.Schedule.On(now), next: f.Schedule.Next(now)}
 		r.states = append(r.states, s)
-		if s.on && !r.pauses.paused() {
+		if s.on && !r.paused.Load() {
 			r.changed(&s, true, causeStart)
 		}
 	}
@@ -62,7 +62,7 @@ func (r *reporter) followStates(now time.Duration) time.Duration {
 		for s.next <= now {
 			at := s.next
 			s.on, s.next, s.changed = s.schedule.On(at), s.schedule.Next(at), at
-			if !r.pauses.paused() {
+			if !r.paused.Load() {
 				r.changed(s, s.on, causeSchedule)
 			}
 		}
@@ -77,7 +77,7 @@ func (r *reporter) endStates() {
 	r.followStates(r.clock.Now())
 	r.stateMu.Lock()
 	defer r.stateMu.Unlock()
-	if r.pauses.paused() {
+	if r.paused.Load() {
 		return // which is told already
 	}
 	for i := range r.states {

@@ -6,7 +6,7 @@ import "time"
 type Chain struct {
 	stages  []stage
 	carrier Carrier
-	gate    *Gate
+	paused  func() bool
 	now     time.Duration // the last arrival
 }
 
@@ -53,7 +53,7 @@ type Departure struct {
 // Shape is that of the shapers together. Pieces keep their order.
 func (c *Chain) Shape(at time.Duration, n int) Departure {
 	c.now = at
-	paused := c.gate.Closed()
+	paused := c.paused != nil && c.paused()
 	d := Departure{Leave: at, Hold: at}
 	for i := range c.stages {
 		s := &c.stages[i]
@@ -122,7 +122,7 @@ func (s *stage) shape(at time.Duration, n int) (Effect, error) {
 // Piece is how many of n bytes that arrive at a time are one piece. A datagram
 // is never divided.
 func (c *Chain) Piece(at time.Duration, n int) int {
-	if c.gate.Closed() {
+	if c.paused != nil && c.paused() {
 		return n
 	}
 	for _, s := range c.stages {

@@ -173,13 +173,20 @@ type Plan struct {
 	// Seed decides every draw: the same seed gives the same flow, counted in
 	// the order of arrival, the same fate.
 	Seed uint64
-	// Gate pauses all of them; nil is never.
-	Gate *Gate
+	// Paused says whether all of them do nothing now; nil is never. It does
+	// what the end of a period of a [Schedule] does, at a time that nobody
+	// knew before: what arrives passes unaltered, behind what is already on its
+	// way, and what a fault holds or has swallowed stays so. Afterwards a link
+	// is where it was: nothing is drawn anew. It is called from many
+	// goroutines.
+	Paused func() bool
 }
+
+func (p *Plan) paused() bool { return p.Paused != nil && p.Paused() }
 
 // Chain gives what the plan does to one link of a flow. Flows are numbered.
 func (p *Plan) Chain(flow uint64, link Link, carrier Carrier) *Chain {
-	c := &Chain{carrier: carrier, gate: p.Gate}
+	c := &Chain{carrier: carrier, paused: p.paused}
 	for i, f := range p.Faults {
 		shaping, ok := f.Fault.(Shaping)
 		if !ok || !f.Links().Has(link) {

@@ -64,7 +64,7 @@ func (p *Plan) Answers(flow uint64) *Answers {
 // Decide says what is to answer a request that arrived at a time; nil if the
 // server is. Each fault that was on and asked has an effect.
 func (a *Answers) Decide(at time.Duration) (*HTTPResponse, []Effect) {
-	if a.plan.Gate.Closed() {
+	if a.plan.paused() {
 		return nil, nil
 	}
 	var effects []Effect
@@ -85,7 +85,7 @@ func (a *Answers) Decide(at time.Duration) (*HTTPResponse, []Effect) {
 
 // On says whether a request that arrives at a time may be answered.
 func (a *Answers) On(at time.Duration) bool {
-	if a.plan.Gate.Closed() {
+	if a.plan.paused() {
 		return false
 	}
 	for i, rng := range a.rngs {
