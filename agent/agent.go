@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/faultproxy/fault/agent/lines"
+	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
 	"github.com/faultproxy/fault/proxy/mapping"
@@ -69,6 +70,8 @@ type Config struct {
 	// Out gets the start page, the lines and the summary; nil for none. The
 	// caller closes it.
 	Out *lines.Writer
+	// Style is how Out is to look; the zero style is for a pipe.
+	Style style.Style
 	// SummaryJSON ends Out with the summary as an event, for programs that
 	// read what was meant for people.
 	SummaryJSON bool

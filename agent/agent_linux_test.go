@@ -170,7 +170,7 @@ func TestLimit(t *testing.T) {
 		}
 	}
 	p.signal(syscall.SIGTERM)
-	if text := p.end(); !regexp.MustCompile(`left alone .*\d+ limit`).MatchString(text) {
+	if text := p.end(); !regexp.MustCompile(`left alone .*\d+ above the limit of flows`).MatchString(text) {
 		t.Errorf("no flow beyond the limit in\n%s", text)
 	}
 }
@@ -213,7 +213,7 @@ func TestTargets(t *testing.T) {
 				t.Errorf("want a flow: %t, and %q in\n%s", tc.hit, tc.says, text)
 			}
 			// Those of other namespaces may be among them.
-			if !tc.hit && !regexp.MustCompile(`left alone .*\d not-targeted`).MatchString(text) {
+			if !tc.hit && !regexp.MustCompile(`left alone .*\d other processes`).MatchString(text) {
 				t.Errorf("what was left alone is not counted:\n%s", text)
 			}
 		})

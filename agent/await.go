@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/faultproxy/fault/agent/event"
@@ -31,6 +32,7 @@ func (r *reporter) await(ctx context.Context, control *Control) Reason {
 		{at: nextProgress(0), do: r.progress},
 		{at: openAfter, do: func(now time.Duration) time.Duration { return r.young.grown(now, r.stillOpen) }},
 		{do: r.followStates},
+		{do: r.tailRest},
 	}
 	end := faults.Never
 	if r.cfg.Duration > 0 {
@@ -66,9 +68,20 @@ func (r *reporter) stillOpen(f *proxy.Flow) {
 	now := time.Now()
 	verdict := r.verdict(f)
 	if r.cfg.Tail {
-		r.print(openLine(now, f, verdict))
+		r.tailed(now, func() string { return openLine(r.cfg.Style, now, f, verdict, r.holding(f)...) })
 	}
-	r.emit(openEvent(r.head(event.OfFlow, now), f, verdict))
+	r.emit(openEvent(r.head(event.OfFlow, now), f, verdict, r.ids))
+}
+
+// holding names the faults that let nothing more of a flow arrive.
+func (r *reporter) holding(f *proxy.Flow) []string {
+	var names []string
+	for _, in := range f.Injected {
+		if name := r.ids[in.Fault]; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // verdict is what the proxy decides of a flow, as far as that is known without

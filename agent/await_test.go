@@ -126,7 +126,7 @@ func TestProgress(t *testing.T) {
 func TestOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg := everything(t)
-		cfg.Faults, cfg.Tail, cfg.Duration = nil, true, time.Minute
+		cfg.Faults, cfg.Tail, cfg.Duration = []faults.Planned{{Fault: faults.Blackhole{On: toClient | toServer}}}, true, time.Minute
 		client := netip.MustParseAddrPort("127.0.0.1:4000")
 		text, json := run(t, cfg, t.Context(), func(r *reporter) {
 			flow := func(id uint64) *proxy.Flow {
@@ -139,6 +139,11 @@ func TestOpen(t *testing.T) {
 			time.Sleep(1300 * milli)
 			late := flow(3)
 			r.FlowOpened(late)
+			swallowed := faults.Effect{Delay: faults.Never, Bytes: 7}
+			for _, f := range []*proxy.Flow{short, long, long, flow(99)} {
+				r.Injected(f, faults.ToServer, swallowed, 0)
+			}
+			r.Injected(long, faults.ToClient, swallowed, 0)
 			short.Matched = true // as the proxy may: it is not read before the end
 			r.FlowEnded(short)
 			time.Sleep(10 * second)
@@ -160,7 +165,7 @@ func TestOpen(t *testing.T) {
 		}
 		want := []string{
 			"2000-01-01T00:00:08.300Z client[127.0.0.1:4000] -> example.com:80 matched to_client=0B to_server=0B lasted=0.000s",
-			"2000-01-01T00:00:12.000Z client[127.0.0.1:4000] -> example.com:80 open verdict=matched lasted=5.000s",
+			"2000-01-01T00:00:12.000Z client[127.0.0.1:4000] -> example.com:80 open verdict=matched held_by=blackhole lasted=5.000s",
 			"2000-01-01T00:00:13.300Z client[127.0.0.1:4000] -> example.com:80 open verdict=matched lasted=5.000s",
 			"2000-01-01T00:00:18.300Z client[127.0.0.1:4000] -> example.com:80 passed reason=upstream-not-matched to_client=0B to_server=0B lasted=11.300s",
 			"2000-01-01T00:00:18.300Z client[127.0.0.1:4000] -> example.com:80 passed reason=upstream-not-matched to_client=0B to_server=0B lasted=10.000s",
@@ -170,6 +175,9 @@ func TestOpen(t *testing.T) {
 		}
 		if n := strings.Count(json, `"state":"open"`); n != 2 {
 			t.Errorf("%d events of open flows, want 2", n)
+		}
+		if held := `"faults":[{"id":"blackhole","link":"to-server"},{"id":"blackhole","link":"to-client"}]`; strings.Count(json, held) != 1 {
+			t.Errorf("no event says that %s:\n%s", held, json)
 		}
 	})
 }
@@ -248,6 +256,40 @@ func TestSums(t *testing.T) {
 		}
 		if all := each(text); all[len(all)-1] != each(json)[len(each(json))-1] {
 			t.Errorf("the text ends with %s", all[len(all)-1])
+		}
+	})
+}
+
+// TestTailOnATerminal holds that of many flows a terminal is told how many
+// there were, when the second is over and at the end.
+func TestTailOnATerminal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := everything(t)
+		cfg.Tail, cfg.Duration, cfg.Faults, cfg.Style.Columns = true, 3500*milli, nil, 100
+		text, json := run(t, cfg, t.Context(), func(r *reporter) {
+			for i, n := range []int{300, 201} {
+				time.Sleep(time.Duration(i) * 3200 * milli)
+				for range n {
+					r.FlowOpened(passed())
+					r.FlowEnded(passed())
+				}
+			}
+		})
+		var got []string
+		for _, line := range each(before(text, "\nfault ended")) {
+			if !strings.Contains(line, "  passed: upstream not matched  ") {
+				got = append(got, line)
+			}
+		}
+		want := []string{"… 100 more flows in this second", "… 1 more flow in this second"}
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Errorf("it says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		if n := strings.Count(text, "  passed: upstream"); n != 2*tailRate {
+			t.Errorf("%d lines, want %d", n, 2*tailRate)
+		}
+		if n := strings.Count(json, `{"event":"flow"`); n != 501 {
+			t.Errorf("%d events, want 501", n)
 		}
 	})
 }

@@ -104,11 +104,12 @@ func aRun() *Report {
 	r := newReport(everyFault())
 	r.PID, r.Reason, r.Lasted, r.Intercepted = 48121, ByDuration, 300*second+12*milli, true
 	r.Flows, r.Matched, r.CutOff = 5344, 4982, 1
-	r.Passed["upstream-not-matched"] = 362
+	r.Passed["upstream-not-matched"], r.Passed["excluded"] = 251, 111
 	r.Errors["refused"], r.Errors["tls"] = 2, 1
 	r.Connects = map[bpf.Verdict]uint64{
 		bpf.Intercepted: 5344, bpf.Agent: 12, bpf.Loopback: 83, bpf.DNS: 37, bpf.UDP: 1400, bpf.IPv6Only: 0,
 	}
+	r.Pauses, r.Paused = 2, 31*second
 	open := 17
 	r.Open = &open
 	r.Bytes = [2]uint64{faults.ToServer: 9120331, faults.ToClient: 171204112}

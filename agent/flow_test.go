@@ -10,6 +10,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/proxy"
 )
 
@@ -18,13 +19,13 @@ func TestFlow(t *testing.T) {
 	plan, names := everyFault(), ids(everyFault())
 	var text, json strings.Builder
 	for _, f := range []*proxy.Flow{slowed(), passed(), refused(), cut(), {ID: 11, Entry: proxy.EntryIntercepted, Client: slowed().Client, Err: proxy.ErrOrigin}} {
-		text.WriteString(flowLine(when, f, plan, names))
+		text.WriteString(flowLine(style.Style{}, when, f, plan, names))
 		json.WriteString(event.Line(flowEvent(event.NewHead(event.OfFlow, when, 13*second), f, plan, names)))
 	}
 	for _, verdict := range []string{matchedWord, passedWord, ""} {
 		open := &proxy.Flow{ID: 12, Entry: proxy.EntryConnect, Client: passed().Client, Host: "db.internal:5432", Lasted: 5 * second}
-		text.WriteString(openLine(when, open, verdict))
-		json.WriteString(event.Line(openEvent(event.NewHead(event.OfFlow, when, 13*second), open, verdict)))
+		text.WriteString(openLine(style.Style{}, when, open, verdict, "blackhole"))
+		json.WriteString(event.Line(openEvent(event.NewHead(event.OfFlow, when, 13*second), open, verdict, names)))
 	}
 	golden(t, "flow.txt", text.String())
 	golden(t, "flow.jsonl", json.String())

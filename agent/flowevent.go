@@ -34,11 +34,14 @@ func flowEvent(head event.Head, f *proxy.Flow, plan []faults.Planned, ids []stri
 }
 
 // openEvent is a flow that has not ended for long.
-func openEvent(head event.Head, f *proxy.Flow, verdict string) event.Flow {
+func openEvent(head event.Head, f *proxy.Flow, verdict string, ids []string) event.Flow {
 	e := flowBegun(head, f)
 	e.State, e.Verdict = "open", verdict
 	if verdict == passedWord {
 		e.Reason = passedReason(f)
+	}
+	for _, in := range f.Injected {
+		e.Faults = append(e.Faults, event.Injection{ID: ids[in.Fault], Link: in.Link.String()})
 	}
 	return e
 }

@@ -30,13 +30,14 @@ func (r *reporter) progress(now time.Duration) time.Duration {
 	r.total.pauses = paused
 	r.total.Lasted, r.total.Connects = now, connects
 	text := progressText(&r.total, open)
+	line := progressLine(r.cfg.Style, wall, &r.total, open)
 	told := event.Progress{
 		Head: r.head(event.OfProgress, wall), OpenFlows: open,
 		Flows: flowCounts(&r.total), Reasons: reasons(&r.total), Faults: injectedEvents(&r.total),
 	}
 	r.mu.Unlock()
 	if now < 2*time.Minute || text != r.said {
-		r.print(stamp(wall) + " " + text + "\n")
+		r.print(line)
 		r.emit(told)
 	}
 	r.said = text

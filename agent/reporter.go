@@ -8,6 +8,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/lines"
+	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
 )
@@ -24,6 +25,7 @@ type reporter struct {
 	warn  warner
 	log   flowLog
 	young young
+	tail  tail
 	// meant is what the proxy asks.
 	meant  matcher
 	ids    []string // of the faults
@@ -100,7 +102,7 @@ func (r *reporter) FlowOpened(f *proxy.Flow) {
 // Injected is that of [proxy.Observer].
 func (r *reporter) Injected(f *proxy.Flow, link faults.Link, e faults.Effect, late time.Duration) {
 	if e.Delay == faults.Never {
-		r.young.held(f.ID, e.Fault)
+		r.young.held(f.ID, e.Fault, link)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -127,7 +129,7 @@ func (r *reporter) FlowEnded(f *proxy.Flow) {
 func (r *reporter) flow(f *proxy.Flow) {
 	now := time.Now()
 	if r.cfg.Tail && r.out != nil {
-		r.out.Print(flowLine(now, f, r.cfg.Faults, r.ids))
+		r.tailed(now, func() string { return flowLine(r.cfg.Style, now, f, r.cfg.Faults, r.ids) })
 	}
 	if r.json != nil {
 		r.json.Print(event.Line(flowEvent(r.head(event.OfFlow, now), f, r.cfg.Faults, r.ids)))
@@ -142,7 +144,7 @@ func (r *reporter) head(word string, now time.Time) event.Head {
 // print says something to people, if they do not see it elsewhere.
 func (r *reporter) print(text string) {
 	if r.out != nil && r.cfg.Screen == nil {
-		r.out.Print(text)
+		r.out.Print(r.cfg.Style.Glyphs(text))
 	}
 }
 
@@ -156,9 +158,9 @@ func (r *reporter) emit(e any) {
 // started says what the run does, once it does.
 func (r *reporter) started() {
 	s := &r.scene
-	r.page = startPage(r.cfg, s)
+	r.page = startPage(r.cfg, s, style.Style{Columns: 80})
 	if r.out != nil {
-		r.out.Print(r.page)
+		r.out.Print(r.cfg.Style.Glyphs(startPage(r.cfg, s, r.cfg.Style)))
 	}
 	r.emit(startEvent(r.head(event.OfStart, time.Now()), r.cfg, s))
 	for _, w := range s.warnings(r.cfg) {
@@ -180,6 +182,7 @@ func (r *reporter) finish(reason Reason, lasted time.Duration, failed bool) Repo
 	if r.cfg.Screen != nil {
 		r.cfg.Screen.Hide()
 	}
+	r.tailEnd()
 	r.endStates()
 	r.log.close()
 	r.warn.wait()
@@ -196,7 +199,7 @@ func (r *reporter) finish(reason Reason, lasted time.Duration, failed bool) Repo
 	}
 	last := event.Line(summaryEvent(r.head(event.OfSummary, time.Now()), r.cfg, &r.total))
 	if r.out != nil {
-		r.out.PrintLast(summary(r.cfg, &r.total))
+		r.out.PrintLast(r.cfg.Style.Glyphs(summary(r.cfg, &r.total, r.cfg.Style)))
 		if r.cfg.SummaryJSON {
 			r.out.PrintLast(last)
 		}

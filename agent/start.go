@@ -3,31 +3,54 @@ package agent
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/faultproxy/fault/agent/lines"
+	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy/mapping"
 )
 
-// line is one of the start page.
-func (p *page) line(label, format string, args ...any) {
-	p.printf("  %-10s  "+format+"\n", append([]any{label}, args...)...)
+// startPage says what the run does, once it does.
+func startPage(cfg *Config, s *scene, look style.Style) string {
+	p := startText{look: look}
+	p.title(cfg, s)
+	p.fields(startFields(cfg, s, look))
+	p.ready(s.took)
+	if cfg.Screen == nil {
+		p.printf("\n") // lines follow
+	}
+	return p.String()
 }
 
-// startPage says what the run does, once it does.
-func startPage(cfg *Config, s *scene) string {
-	var p page
-	p.printf("fault %s  pid %d  seed %d\n\n", cfg.Version, s.pid, cfg.Seed)
-	p.line("intercepts", "%s", intercepts(cfg, s))
-	p.line("upstreams", "%s", upstreams(cfg, s))
-	p.faults(cfg, s)
-	p.listeners(cfg, s)
+// stepLine tells of a step of a start that takes its time.
+func stepLine(text string) string { return lines.Shown(text, shownStep) + "\n" }
+
+// shownStep bounds a step that people read.
+const shownStep = pageWidth
+
+// startFields is what the start page has to say.
+func startFields(cfg *Config, s *scene, look style.Style) []field {
+	all := []field{interceptsField(cfg, s), upstreamsField(cfg, s)}
+	all = append(all, faultFields(cfg, s)...)
+	all = append(all, listenerFields(cfg, s)...)
 	if s.intercepts {
-		p.line("untouched", "%sconnections that are already open; other network namespaces", known(s.open))
+		open := known(s.open)
+		all = append(all, labelled("untouched", entry{
+			text:  open + "connections that are already open; other network namespaces",
+			short: open + "open connections",
+		}))
 	}
-	p.line("ends", "%son SIGINT, SIGTERM, SIGHUP", after(cfg))
-	p.printf("\nready after %d ms\n\n", s.took.Milliseconds())
-	return p.String()
+	return append(all, labelled("ends", ends(cfg, look)))
+}
+
+func interceptsField(cfg *Config, s *scene) field {
+	text := intercepts(cfg, s)
+	e := entry{text: text, short: strings.Replace(text, ", IPv4, IPv6", ", IPv4 and IPv6", 1)}
+	if s.explicit != "" || s.intercepts && s.ipv6 != nil {
+		e.role = style.Warn
+	}
+	return labelled("intercepts", e)
 }
 
 func intercepts(cfg *Config, s *scene) string {
@@ -54,6 +77,11 @@ func intercepts(cfg *Config, s *scene) string {
 	return fmt.Sprintf("every new TCP connection from %s, %s", where, families)
 }
 
+func upstreamsField(cfg *Config, s *scene) field {
+	text := upstreams(cfg, s)
+	return labelled("upstreams", entry{text: text, short: strings.Replace(text, " loopback and DNS", " loopback, DNS", 1)})
+}
+
 func upstreams(cfg *Config, s *scene) string {
 	switch {
 	case len(cfg.Upstreams) > 0:
@@ -77,62 +105,72 @@ func upstreams(cfg *Config, s *scene) string {
 	return text
 }
 
-// faults says what is injected, and what is to be expected of it.
-func (p *page) faults(cfg *Config, s *scene) {
-	if len(cfg.Faults) == 0 {
-		p.line("faults", "none: everything passes through")
+// faultFields says what is injected, and what is to be expected of it.
+func faultFields(cfg *Config, s *scene) []field {
+	injected, names := field{label: "faults"}, Labels(cfg.Faults)
+	if len(names) == 0 {
+		injected.entries = []entry{{text: "none: everything passes through", role: style.Warn}}
 	}
-	names, width := ids(cfg.Faults), 0
-	for _, name := range names {
-		width = max(width, len(name))
-	}
-	label := "faults"
 	for i, f := range cfg.Faults {
 		text := f.String()
+		if answer, ok := f.Fault.(faults.HTTPResponse); ok { // its name has the status
+			text = strings.TrimPrefix(text, fmt.Sprintf("status %d for ", answer.Status))
+		}
 		if f.Schedule != nil {
 			text += "; " + f.Schedule.String()
 		}
-		p.line(label, "%-*s  %s", width, names[i], text)
-		label = ""
+		injected.entries = append(injected.entries, entry{name: names[i], text: text})
 	}
+	all := []field{injected}
 	for i, f := range cfg.Faults {
-		if l, ok := f.Fault.(faults.Latency); ok {
-			q := func(share float64) string { return ms(faults.Quantile(l.Delay, share)) }
-			p.line("expect", "%s p50 %s, p95 %s, p99 %s ms", names[i], q(.5), q(.95), q(.99))
-		}
-		if _, ok := f.Fault.(faults.HTTPResponse); ok {
-			p.line("note", "%s sees plain HTTP only; what is in TLS passes, also inside CONNECT", names[i])
+		switch f := f.Fault.(type) {
+		case faults.Latency:
+			q := func(share float64) string { return ms(faults.Quantile(f.Delay, share)) }
+			all = append(all, field{label: "expect", wideOnly: true, entries: []entry{{
+				text: fmt.Sprintf("%s p50 %s, p95 %s, p99 %s ms", names[i], q(.5), q(.95), q(.99)),
+			}}})
+		case faults.HTTPResponse:
+			all = append(all, labelled("note", entry{
+				text: names[i] + " sees plain HTTP only; what is in TLS passes, also inside CONNECT",
+			}))
 		}
 	}
 	for _, text := range s.idle(cfg) {
-		p.line("note", "%s", text)
+		all = append(all, labelled("note", entry{text: text, role: style.Warn}))
 	}
+	return all
 }
 
-// listeners says where clients get to the faults if they ask.
-func (p *page) listeners(cfg *Config, s *scene) {
-	label := "mappings"
-	for _, m := range s.mappings {
-		text := fmt.Sprintf("%v -> %s", m.at, m.Target())
-		if m.TLS != mapping.NoTLS {
-			text += " in TLS"
+// listenerFields says where clients get to the faults if they ask.
+func listenerFields(cfg *Config, s *scene) []field {
+	var all []field
+	if len(s.mappings) > 0 {
+		mapped := field{label: "mappings"}
+		for _, m := range s.mappings {
+			text := fmt.Sprintf("%v -> %s", m.at, m.Target())
+			if m.TLS != mapping.NoTLS {
+				text += " in TLS"
+			}
+			if carries := m.carries(); carries != "bytes" {
+				text += ", " + carries
+			}
+			mapped.entries = append(mapped.entries, entry{text: text})
 		}
-		if carries := m.carries(); carries != "bytes" {
-			text += ", " + carries
-		}
-		p.line(label, "%s", text)
-		label = ""
+		all = append(all, mapped)
 	}
 	if !s.proxy.IsValid() {
-		return
+		return all
 	}
-	p.line("proxy", "http://%v for clients that ask for it", s.proxy)
+	at := fmt.Sprintf("http://%v", s.proxy)
+	proxy := labelled("proxy", entry{text: at + " for clients that ask for it", short: at})
 	if to := cfg.HTTPUpstream; to != nil {
-		p.line("", "all that they ask for goes to %s", override(to))
+		proxy.entries = append(proxy.entries, entry{text: "all that they ask for goes to " + override(to)})
 	}
+	all = append(all, proxy)
 	if !s.intercepts {
-		p.line("try", "curl -x http://%v http://example.com/", reachable(s.proxy))
+		all = append(all, labelled("try", entry{text: fmt.Sprintf("curl -x http://%v http://example.com/", reachable(s.proxy))}))
 	}
+	return all
 }
 
 // reachable is an address to connect to; a wildcard is none everywhere.
@@ -143,11 +181,20 @@ func reachable(at netip.AddrPort) netip.AddrPort {
 	return at
 }
 
-func after(cfg *Config) string {
-	if cfg.Duration == 0 {
-		return ""
+// ends is what ends the run, as far as this reader can.
+func ends(cfg *Config, look style.Style) entry {
+	how, by := "on", "SIGINT, SIGTERM, SIGHUP"
+	switch {
+	case cfg.Screen != nil:
+		how, by = "with", "q or Ctrl-C"
+	case look.Columns > 0:
+		how, by = "with", "Ctrl-C"
 	}
-	return fmt.Sprintf("after %s, or ", clock(cfg.Duration))
+	if cfg.Duration == 0 {
+		return entry{text: how + " " + by, short: by}
+	}
+	after := "after " + clock(cfg.Duration)
+	return entry{text: after + ", or " + how + " " + by, short: after + ", " + by}
 }
 
 // known is a count and a space, nothing if it is not known.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
 )
@@ -59,7 +60,7 @@ func scenes(t *testing.T) map[string]struct {
 // TestStartPage holds what is said at the start, to people and to programs.
 func TestStartPage(t *testing.T) {
 	for name, tc := range scenes(t) {
-		golden(t, "start-"+name+".txt", startPage(tc.cfg, &tc.scene))
+		golden(t, "start-"+name+".txt", startPage(tc.cfg, &tc.scene, style.Style{}))
 		golden(t, "start-"+name+".json", event.Line(startEvent(event.NewHead(event.OfStart, when, 0), tc.cfg, &tc.scene)))
 	}
 }

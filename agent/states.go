@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
 )
 
@@ -20,6 +21,7 @@ const (
 // state is whether the schedule of a fault is on, as far as that was looked at.
 type state struct {
 	id       string
+	label    string // for people
 	schedule faults.Schedule
 	on       bool
 	next     time.Duration // when that changes, [faults.Never] if it does not
@@ -29,6 +31,7 @@ type state struct {
 // change is one that is told.
 type change struct {
 	id    string
+	label string
 	on    bool
 	cause string
 	open  int64
@@ -41,9 +44,9 @@ type change struct {
 func (r *reporter) beginStates() {
 	r.stateMu.Lock()
 	defer r.stateMu.Unlock()
-	now := r.clock.Now()
+	now, labels := r.clock.Now(), Labels(r.cfg.Faults)
 	for i, f := range r.cfg.Faults {
-		s := state{id: r.ids[i], schedule: f.Schedule, on: f.Schedule.On(now), next: f.Schedule.Next(now)}
+		s := state{id: r.ids[i], label: labels[i], schedule: f.Schedule, on: f.Schedule.On(now), next: f.Schedule.Next(now)}
 		r.states = append(r.states, s)
 		if s.on && !r.paused.Load() {
 			r.changed(&s, true, causeStart)
@@ -91,11 +94,11 @@ func (r *reporter) endStates() {
 // changed tells that a fault does something now, or does not any more.
 func (r *reporter) changed(s *state, on bool, cause string) {
 	now := time.Now()
-	c := change{id: s.id, on: on, cause: cause, open: r.room.open.Load(), next: r.within(s.next)}
+	c := change{id: s.id, label: s.label, on: on, cause: cause, open: r.room.open.Load(), next: r.within(s.next)}
 	if cause == causePause {
 		c.next = faults.Never // nobody knows when
 	}
-	r.print(changeLine(now, c))
+	r.print(changeLine(r.cfg.Style, now, c))
 	told := event.Change{Head: r.head(event.OfFault, now), ID: c.id, State: onOff(c.on), Cause: cause, OpenFlows: c.open}
 	if c.next != faults.Never {
 		told.NextChangeS = event.Some(event.Seconds(c.next))
@@ -103,16 +106,27 @@ func (r *reporter) changed(s *state, on bool, cause string) {
 	r.emit(told)
 }
 
-func changeLine(now time.Time, c change) string {
-	text := fmt.Sprintf("%s %s %s (%s), %d open", stamp(now), c.id, onOff(c.on), c.cause, c.open)
+// changeLine is in a form that fits into the window, or in the one for pipes.
+func changeLine(look style.Style, now time.Time, c change) string {
+	next := ""
 	switch {
 	case c.cause == causeEnd, c.cause == causePause:
 	case c.next == faults.Never:
-		text += "; " + onOff(c.on) + " to the end"
+		next = "; " + onOff(c.on) + " to the end"
 	default:
-		text += "; " + onOff(!c.on) + " at " + clock(c.next)
+		next = "; " + onOff(!c.on) + " at " + clock(c.next)
 	}
-	return text + "\n"
+	if look.Columns == 0 {
+		return fmt.Sprintf("%s %s %s (%s), %d open%s\n", stamp(now), c.id, onOff(c.on), c.cause, c.open, next)
+	}
+	why := fmt.Sprintf(" (%s), %s open", c.cause, count(c.open))
+	var role style.Role
+	if c.on {
+		role = style.Good
+	}
+	begin := shortStamp(look, now)
+	room := lineColumns(look) - style.Width(c.label+" "+onOff(c.on))
+	return begin + c.label + " " + look.As(role, onOff(c.on)) + fitted(room, why+next, next, "") + "\n"
 }
 
 func onOff(on bool) string {

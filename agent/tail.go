@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/faultproxy/fault/agent/lines"
+	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
 )
@@ -23,8 +24,12 @@ const (
 // shownHost bounds a name that people read.
 const shownHost = 80
 
-// flowLine is one flow that ended, in a form for people and grep alike.
-func flowLine(now time.Time, f *proxy.Flow, plan []faults.Planned, ids []string) string {
+// flowLine is one flow that ended: in a form that fits into the window, or in
+// the one for pipes, for people and grep alike.
+func flowLine(look style.Style, now time.Time, f *proxy.Flow, plan []faults.Planned, ids []string) string {
+	if look.Columns > 0 {
+		return newFlowForm(look).line(now, f, outcomeOf(f, plan), carried(f))
+	}
 	b := flowHead(now, f)
 	if f.Matched {
 		b.WriteString(" " + matchedWord)
@@ -41,13 +46,20 @@ func flowLine(now time.Time, f *proxy.Flow, plan []faults.Planned, ids []string)
 	return b.String() + "\n"
 }
 
-// openLine is one flow that has not ended for long. Who counts the lines of
-// verdicts does not count it: there will be another.
-func openLine(now time.Time, f *proxy.Flow, verdict string) string {
+// openLine is one flow that has not ended for long, and which faults hold it as
+// far as that is known. Who counts the lines of verdicts does not count it:
+// there will be another.
+func openLine(look style.Style, now time.Time, f *proxy.Flow, verdict string, holding ...string) string {
+	if look.Columns > 0 {
+		return newFlowForm(look).line(now, f, openOutcome(verdict, holding), "")
+	}
 	b := flowHead(now, f)
 	b.WriteString(" open")
 	if verdict != "" {
 		fmt.Fprintf(b, " verdict=%s", verdict)
+	}
+	for _, name := range holding {
+		fmt.Fprintf(b, " held_by=%s", name)
 	}
 	fmt.Fprintf(b, " lasted=%.3fs\n", f.Lasted.Seconds())
 	return b.String()
@@ -71,9 +83,19 @@ func caller(f *proxy.Flow) string {
 // "latency=312.4ms packet-loss=3/41".
 func injections(f *proxy.Flow, plan []faults.Planned, ids []string) string {
 	var texts []string
-	for i, p := range plan {
-		var sum proxy.Injection
-		did := false
+	for _, in := range onBothLinks(f, plan) {
+		if text := injection(plan[in.Fault].Fault, &in, f); text != "" {
+			texts = append(texts, attribute(plan[in.Fault].Fault, ids[in.Fault])+"="+text)
+		}
+	}
+	return strings.Join(texts, " ")
+}
+
+// onBothLinks is what each fault did to a flow, in the order of the plan.
+func onBothLinks(f *proxy.Flow, plan []faults.Planned) []proxy.Injection {
+	var sums []proxy.Injection
+	for i := range plan {
+		sum, did := proxy.Injection{Fault: i}, false
 		for _, in := range f.Injected {
 			if in.Fault == i {
 				did = true
@@ -85,14 +107,11 @@ func injections(f *proxy.Flow, plan []faults.Planned, ids []string) string {
 				sum.BusiestSecond = max(sum.BusiestSecond, in.BusiestSecond)
 			}
 		}
-		if !did {
-			continue
-		}
-		if text := injection(p.Fault, &sum, f); text != "" {
-			texts = append(texts, attribute(p.Fault, ids[i])+"="+text)
+		if did {
+			sums = append(sums, sum)
 		}
 	}
-	return strings.Join(texts, " ")
+	return sums
 }
 
 // attribute is the word for a fault in the line of a flow.

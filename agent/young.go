@@ -42,7 +42,7 @@ func (y *young) add(f *proxy.Flow) {
 }
 
 // held notes that a fault lets nothing more of a flow arrive.
-func (y *young) held(id uint64, fault int) {
+func (y *young) held(id uint64, fault int, link faults.Link) {
 	if !y.tell {
 		return
 	}
@@ -53,8 +53,8 @@ func (y *young) held(id uint64, fault int) {
 		return
 	}
 	f := e.Value.(*proxy.Flow)
-	if !slices.ContainsFunc(f.Injected, func(in proxy.Injection) bool { return in.Fault == fault }) {
-		f.Injected = append(f.Injected, proxy.Injection{Fault: fault})
+	if !slices.ContainsFunc(f.Injected, func(in proxy.Injection) bool { return in.Fault == fault && in.Link == link }) {
+		f.Injected = append(f.Injected, proxy.Injection{Fault: fault, Link: link})
 	}
 }
 

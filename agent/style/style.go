@@ -138,6 +138,15 @@ func Cut(text string, columns int) string {
 	return ansi.Truncate(text, left, "") + "…" + tail
 }
 
+// CutEnd makes text fit into columns: what is too much is cut from its end.
+// The text must not be in roles.
+func CutEnd(text string, columns int) string {
+	if columns <= 0 {
+		return ""
+	}
+	return ansi.Truncate(text, columns, "…")
+}
+
 // Left is text at the left of a column of that many, Right at its right. Text
 // that is wider stays as it is.
 func Left(text string, columns int) string {

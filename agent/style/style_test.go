@@ -27,6 +27,24 @@ func TestCut(t *testing.T) {
 	}
 }
 
+func TestCutEnd(t *testing.T) {
+	for _, tc := range []struct {
+		text    string
+		columns int
+		want    string
+	}{
+		{"upstream not matched", 20, "upstream not matched"},
+		{"upstream not matched", 15, "upstream not m…"},
+		{"upstream not matched", 1, "…"},
+		{"upstream not matched", 0, ""},
+		{"東京東京", 6, "東京…"},
+	} {
+		if got := CutEnd(tc.text, tc.columns); got != tc.want {
+			t.Errorf("%q in %d columns is %q, want %q", tc.text, tc.columns, got, tc.want)
+		}
+	}
+}
+
 func TestGlyphs(t *testing.T) {
 	const text = "━┈┃ ▁▂▃▄▅▆▇█ →↓↑…│ é"
 	if got := (Style{}).Glyphs(text); got != text {

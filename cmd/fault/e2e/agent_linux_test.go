@@ -92,7 +92,7 @@ func parts(t *testing.T, text, label string) map[string]int {
 		return nil
 	}
 	all, sum := make(map[string]int), 0
-	for _, part := range regexp.MustCompile(`(\d[\d,]*) ([\w-]+)`).FindAllStringSubmatch(m[2], -1) {
+	for _, part := range regexp.MustCompile(`(\d[\d,]*) ([^,]+)`).FindAllStringSubmatch(m[2], -1) {
 		all[part[2]] = number(t, part[1])
 		sum += all[part[2]]
 	}

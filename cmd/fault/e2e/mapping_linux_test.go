@@ -60,7 +60,7 @@ func TestMappingVerifies(t *testing.T) {
 	if !strings.HasSuffix(said, " 502") || !strings.Contains(said, "certificate signed by unknown authority") {
 		t.Errorf("the client was told %q", said)
 	}
-	if s := a.stop(t); s.errors["tls"] != 2 {
+	if s := a.stop(t); s.errors["TLS failed"] != 2 {
 		t.Errorf("the summary has %+v", s)
 	}
 	p := start(t, lax, fault(append([]string{"run", "--tls-skip-verify"}, mappings...)...))

@@ -33,7 +33,7 @@ func TestTail(t *testing.T) {
 
 	// To where no pattern points it goes direct, and is no flow.
 	answer(t, client, program(t, "curl", "-sS", "--max-time", "20", pageURL("http", server.v6)))
-	if s := a.stop(t); s.flows != 1 || s.leftAlone["upstream-not-matched"] != 1 {
+	if s := a.stop(t); s.flows != 1 || s.leftAlone["upstream not matched"] != 1 {
 		t.Errorf("the summary has %+v", s)
 	}
 	if text := a.stdout.String(); strings.Count(text, "\nfault ended after ") != 1 {

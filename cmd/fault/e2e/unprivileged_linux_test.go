@@ -77,7 +77,7 @@ func TestUnprivileged(t *testing.T) {
 			}
 			said := strings.Contains(a.stdout.String(), "IPv6 is left alone: cap_perfmon is missing")
 			s := a.stop(t)
-			if left := s.leftAlone["ipv6-not-readable"]; said == tc.ipv6 || (left == 1) == tc.ipv6 {
+			if left := s.leftAlone["IPv6 not readable"]; said == tc.ipv6 || (left == 1) == tc.ipv6 {
 				t.Errorf("IPv6: said %t, counted %d", said, left)
 			}
 		})

@@ -32,15 +32,15 @@ func TestUntouched(t *testing.T) {
 	}{
 		"an IPv4 connection": {client, visitor{network: "tcp", address: v4}, ""},
 		"an IPv6 connection": {client, visitor{network: "tcp", address: v6}, ""},
-		"another namespace":  {third, visitor{network: "tcp", address: v4}, "other-netns"},
-		"a UDP socket":       {client, visitor{network: "udp", address: server.serveEchoUDP(t, "192.0.2.10:0")}, "udp"},
+		"another namespace":  {third, visitor{network: "tcp", address: v4}, "other network namespaces"},
+		"a UDP socket":       {client, visitor{network: "udp", address: server.serveEchoUDP(t, "192.0.2.10:0")}, "UDP"},
 		"a device":           {client, visitor{network: "tcp", address: v4, device: client.device}, "device-bound"},
 		"IPv4 loopback":      {client, visitor{network: "tcp", address: client.serveEcho(t, "127.0.0.1:0")}, "loopback"},
 		"IPv6 loopback":      {client, visitor{network: "tcp", address: client.serveEcho(t, "[::1]:0")}, "loopback"},
 		// Go makes a socket IPv6-only when it is asked for this network.
-		"an IPv6-only socket":  {client, visitor{network: "tcp6", address: v6}, "ipv6-only"},
+		"an IPv6-only socket":  {client, visitor{network: "tcp6", address: v6}, "IPv6-only"},
 		"an IPv6-bound socket": {client, visitor{network: "tcp", address: v6, source: client.v6.String()}, "source-bound"},
-		"DNS over TCP":         {client, visitor{network: "tcp", address: server.serveEcho(t, "192.0.2.10:53")}, "dns"},
+		"DNS over TCP":         {client, visitor{network: "tcp", address: server.serveEcho(t, "192.0.2.10:53")}, "DNS"},
 		"a link-local address": {client, visitor{network: "tcp", address: "[fe80::77%" + client.device + "]:" + port}, "link-local"},
 	} {
 		before := len(a.flowLines())
@@ -61,8 +61,8 @@ func TestUntouched(t *testing.T) {
 	}
 	s := a.stop(t)
 	want := map[string]int{
-		"other-netns": 1, "udp": 1, "device-bound": 1, "loopback": 2,
-		"ipv6-only": 1, "source-bound": 1, "dns": 1, "link-local": 1,
+		"other network namespaces": 1, "UDP": 1, "device-bound": 1, "loopback": 2,
+		"IPv6-only": 1, "source-bound": 1, "DNS": 1, "link-local": 1,
 	}
 	if !maps.Equal(s.leftAlone, want) {
 		t.Errorf("left alone: %v, want %v", s.leftAlone, want)
