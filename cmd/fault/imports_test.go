@@ -25,7 +25,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"agent/style":    {},
 		"agent/words":    {},
 		"agent/control":  {"agent/event"},
-		"agent":          {"agent/control", "agent/event", "agent/lines", "agent/words", "bpf", "faults", "netns", "proxy", "proxy/mapping", "proxy/upstream"},
+		"agent":          {"agent/control", "agent/event", "agent/lines", "agent/style", "agent/words", "bpf", "faults", "netns", "proxy", "proxy/mapping", "proxy/upstream"},
 		"cmd/fault/demo": {"agent/lines"},
 		"cmd/fault":      {"agent", "agent/control", "agent/event", "agent/lines", "agent/style", "agent/words", "cmd/fault/demo", "faults", "proxy", "proxy/mapping", "proxy/upstream"},
 	}
