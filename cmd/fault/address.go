@@ -22,6 +22,9 @@ type listenAddress struct {
 
 func (a *listenAddress) String() string { return a.text }
 func (a *listenAddress) Type() string   { return "ADDRESS" }
+func (a *listenAddress) takes() string {
+	return "such as 127.0.0.1:3180, localhost:3180 or 0.0.0.0:0"
+}
 
 func (a *listenAddress) Set(text string) error {
 	host, port, err := splitListenAddress(text)

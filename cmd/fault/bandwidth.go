@@ -19,6 +19,10 @@ func newBandwidthSettings() *bandwidthSettings {
 		rate: whole("N", "a whole number above 0", 1, 1e15).byDefault(1000),
 		unit: word{
 			value: "Bps", words: []string{"Bps", "KBps", "MBps", "GBps", "bps", "kbps", "mbps", "gbps"},
+			means: map[string]string{
+				"Bps": "bytes a second", "KBps": "1000 bytes a second", "MBps": "10^6 bytes a second", "GBps": "10^9 bytes a second",
+				"bps": "bits a second", "kbps": "1000 bits a second", "mbps": "10^6 bits a second", "gbps": "10^9 bits a second",
+			},
 			must: "Bps, KBps, MBps, GBps (bytes) or bps, kbps, mbps, gbps (bits)",
 			hint: "a million bits a second is `--bandwidth-rate 1 --bandwidth-unit mbps`",
 		},

@@ -67,8 +67,11 @@ func (l *commandLine) ignore(why string, flags ...string) {
 func (l *commandLine) replay(seed uint64) []string {
 	args := []string{"run"}
 	l.flags.VisitAll(func(f *pflag.Flag) {
-		section := sectionOf(f)
-		if section == "" || section == outputTitle || f.Name == "stealth" || f.Name == "seed" {
+		switch sectionOf(f) {
+		case "", outputTitle, globalTitle:
+			return
+		}
+		if f.Name == "stealth" || f.Name == "seed" {
 			return
 		}
 		if _, idle := l.idle[f.Name]; idle || f.Value.String() == f.DefValue {

@@ -16,11 +16,13 @@ func newDemo(env environment) *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	var address string
-	var port uint16
+	address := text{kind: "ADDRESS", value: "127.0.0.1", mayBeEmpty: true}
+	port := whole("PORT", "a port, 0 to 65535", 0, 65535).byDefault(7070)
 	cmd := &cobra.Command{
 		Use:   "run [ADDRESS] [PORT]",
-		Short: "Serve pages to try faults on, until Ctrl-C or SIGTERM",
+		Short: "Serve pages to try faults on",
+		Long: `Serve pages to try faults on, until Ctrl-C or SIGTERM. The address and the port
+may be arguments, too.`,
 		Example: `  fault demo run
   fault demo run 0.0.0.0 8080`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -38,17 +40,16 @@ func newDemo(env environment) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, _, stop := env.untilAsked(cmd.Context())
 			defer stop()
-			err := demo.Run(ctx, demo.Config{Host: address, Port: port, Out: env.stdout, Getenv: env.getenv})
+			err := demo.Run(ctx, demo.Config{Host: address.value, Port: uint16(port.value), Out: env.stdout, Getenv: env.getenv})
 			if proxy, ok := errors.AsType[*demo.ProxyError](err); ok {
 				return usage(proxy.Error(), "")
 			}
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&address, "address", "127.0.0.1", "listen on this address or host name")
-	variable(cmd.Flags(), "address", "FAULT_DEMO_ADDR")
-	cmd.Flags().Uint16Var(&port, "port", 7070, "listen on this port; 0 takes a free one")
-	variable(cmd.Flags(), "port", "FAULT_DEMO_PORT")
+	s := section{cmd, "Demo"}
+	s.value(&address, "address", "listen on this address or host name", "FAULT_DEMO_ADDR")
+	s.value(&port, "port", "listen on this port; 0 takes a free one", "FAULT_DEMO_PORT")
 	parent.AddCommand(cmd)
 	return parent
 }

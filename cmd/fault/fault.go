@@ -16,6 +16,7 @@ type faultFlags struct {
 	variable string // in its variables
 	title    string // of its section in the help
 	does     string // as --with-NAME says it
+	more     string // about it
 	answers  bool   // instead of shaping: it has neither side nor direction
 	settings settings
 
@@ -36,12 +37,33 @@ type settings interface {
 // meet them.
 func addFaultFlags(cmd *cobra.Command) []*faultFlags {
 	all := []*faultFlags{
-		{name: "latency", variable: "LATENCY", title: "Latency", does: "delay what is sent", settings: newLatencySettings()},
-		{name: "jitter", variable: "JITTER", title: "Jitter", does: "delay a piece now and then", settings: newJitterSettings()},
-		{name: "packet-loss", variable: "PACKET_LOSS", title: "Packet loss", does: "lose packets; TCP sends them again, later", settings: newPacketLossSettings()},
-		{name: "blackhole", variable: "BLACKHOLE", title: "Blackhole", does: "let nothing arrive any more", settings: blackholeSettings{}},
-		{name: "bandwidth", variable: "BANDWIDTH", title: "Bandwidth", does: "limit the rate of each connection", settings: newBandwidthSettings()},
-		{name: "http-response", variable: "HTTP_FAULT", title: "HTTP response", does: "answer plain HTTP requests, which the server does not get", answers: true, settings: newHTTPResponseSettings()},
+		{
+			name: "latency", variable: "LATENCY", title: "Latency", does: "delay what is sent", settings: newLatencySettings(),
+			more: "The first bytes of a connection, or of a request to the proxy, wait for a draw from the distribution, counted from their arrival. " +
+				"What comes behind them waits no longer than that.",
+		},
+		{
+			name: "jitter", variable: "JITTER", title: "Jitter", does: "delay a piece now and then", settings: newJitterSettings(),
+			more: "A piece waits for a time between 0 and the amplitude, all equally likely. Order is kept.",
+		},
+		{
+			name: "packet-loss", variable: "PACKET_LOSS", title: "Packet loss", does: "lose packets; TCP sends them again, later", settings: newPacketLossSettings(),
+			more: "A segment that is lost arrives 200 ms later, if that gets lost, too, after 400 ms more, and so on; everything behind it waits. " +
+				"Bytes are never lost or altered, but for datagrams of a UDP mapping.",
+		},
+		{
+			name: "blackhole", variable: "BLACKHOLE", title: "Blackhole", does: "let nothing arrive any more", settings: blackholeSettings{},
+			more: "Connections come to be, and then neither bytes nor the end of the stream nor a reset arrive. " +
+				"When its schedule ends, what was sent meanwhile arrives.",
+		},
+		{
+			name: "bandwidth", variable: "BANDWIDTH", title: "Bandwidth", does: "limit the rate of each connection", settings: newBandwidthSettings(),
+			more: "Each link of each connection is a line of that rate; a sender that is faster is held back. Datagrams that find the line full are lost.",
+		},
+		{
+			name: "http-response", variable: "HTTP_FAULT", title: "HTTP response", does: "answer plain HTTP requests, which the server does not get", answers: true, settings: newHTTPResponseSettings(),
+			more: "It works wherever a request of HTTP/1 can be seen: on the proxy, in CONNECT, in mappings and on intercepted connections. TLS and HTTP/2 hide it.",
+		},
 	}
 	for _, f := range all {
 		f.add(section{cmd, f.title})
@@ -50,10 +72,14 @@ func addFaultFlags(cmd *cobra.Command) []*faultFlags {
 }
 
 func (f *faultFlags) add(s section) {
-	s.toggle(&f.on, "with-"+f.name, f.does, "FAULT_WITH_"+f.variable)
+	more(s.toggle(&f.on, "with-"+f.name, f.does, "FAULT_WITH_"+f.variable), f.more)
 	f.settings.add(s)
-	f.side = word{value: "server", words: []string{"server", "client"}}
-	f.direction = word{value: "ingress", words: []string{"ingress", "egress", "both"}}
+	f.side = word{value: "server", words: []string{"server", "client"}, means: map[string]string{
+		"server": "where the proxy meets the server", "client": "where the proxy meets the client",
+	}}
+	f.direction = word{value: "ingress", words: []string{"ingress", "egress", "both"}, means: map[string]string{
+		"ingress": "what the proxy receives there", "egress": "what the proxy sends there", "both": "both ways",
+	}}
 	if !f.answers {
 		s.value(&f.side, f.name+"-side", "the proxy's side that is meant", "FAULT_"+f.variable+"_SIDE")
 		s.value(&f.direction, f.name+"-direction", "the way on that side; server ingress is what clients receive", "FAULT_"+f.variable+"_DIRECTION")

@@ -1,28 +1,26 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 )
 
-// What a flag knows besides its value is kept in annotations of these names.
+// The table of flags: help, topics, completion, man pages and the look-up of
+// variables know of a flag what stands here. Its name, default and line are
+// pflag's; its value says what it takes (ranged) and how it is completed
+// (completed); the rest is kept in annotations of these names.
 const (
-	variableAnnotation = "environment" // its environment variables
-	sectionAnnotation  = "section"     // the title under which the help shows it
-	setByAnnotation    = "set by"      // the variable that set it
+	variableAnnotation  = "environment" // its environment variables, the first one the preferred
+	sectionAnnotation   = "section"     // the title under which the help shows it
+	paragraphAnnotation = "paragraph"   // what there is to know beyond its line
+	setByAnnotation     = "set by"      // the variable that set it
 )
 
-// variable gives a flag its environment variables, the first one the
-// preferred, and names that one in its help.
-func variable(flags *pflag.FlagSet, flag string, names ...string) {
-	annotate(flags.Lookup(flag), variableAnnotation, names...)
-	flags.Lookup(flag).Usage += " ($" + names[0] + ")"
-}
+// globalTitle is of the flags that every command has.
+const globalTitle = "Global"
 
 func annotate(f *pflag.Flag, annotation string, values ...string) {
 	if f.Annotations == nil {
@@ -31,43 +29,49 @@ func annotate(f *pflag.Flag, annotation string, values ...string) {
 	f.Annotations[annotation] = values
 }
 
+// annotated is the one value of an annotation; empty if there is none.
+func annotated(f *pflag.Flag, annotation string) string {
+	if values := f.Annotations[annotation]; len(values) > 0 {
+		return values[0]
+	}
+	return ""
+}
+
 // section adds flags to a command, to be shown together.
 type section struct {
 	cmd   *cobra.Command
 	title string
 }
 
-// sectionOf is the title of a flag's section; empty if it has none.
-func sectionOf(f *pflag.Flag) string {
-	if title := f.Annotations[sectionAnnotation]; len(title) > 0 {
-		return title[0]
+func sectionOf(f *pflag.Flag) string { return annotated(f, sectionAnnotation) }
+
+func (s section) flags() *pflag.FlagSet {
+	if s.title == globalTitle {
+		return s.cmd.PersistentFlags()
 	}
-	return ""
+	return s.cmd.Flags()
 }
 
 // value adds a flag that takes a value.
-func (s section) value(v pflag.Value, flag, help string, variables ...string) *pflag.Flag {
-	return s.add(s.cmd.Flags().VarPF(v, flag, "", help), variables)
+func (s section) value(v pflag.Value, flag, line string, variables ...string) *pflag.Flag {
+	return s.add(s.flags().VarPF(v, flag, "", line), variables)
 }
 
 // toggle adds a flag that takes none.
-func (s section) toggle(on *bool, flag, help string, variables ...string) *pflag.Flag {
-	s.cmd.Flags().BoolVar(on, flag, false, help)
-	return s.add(s.cmd.Flags().Lookup(flag), variables)
+func (s section) toggle(on *bool, flag, line string, variables ...string) *pflag.Flag {
+	s.flags().BoolVar(on, flag, false, line)
+	return s.add(s.flags().Lookup(flag), variables)
 }
 
 func (s section) add(f *pflag.Flag, variables []string) *pflag.Flag {
 	annotate(f, sectionAnnotation, s.title)
 	annotate(f, variableAnnotation, variables...)
-	if v, ok := f.Value.(completed); ok {
-		_ = s.cmd.RegisterFlagCompletionFunc(f.Name, func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return v.complete()
-		})
-	} else if f.NoOptDefVal == "" {
-		_ = s.cmd.RegisterFlagCompletionFunc(f.Name, cobra.NoFileCompletions)
-	}
+	_ = s.cmd.RegisterFlagCompletionFunc(f.Name, completion(f.Value))
 	return f
 }
+
+// more gives a flag its paragraph.
+func more(f *pflag.Flag, paragraph string) { annotate(f, paragraphAnnotation, paragraph) }
 
 // fromEnvironment sets the flags that were not given from their variables. An
 // empty variable is an unset one.
@@ -116,46 +120,8 @@ func plainBool(value string) string {
 
 // called is how a flag was given, for messages: by its name, or by a variable.
 func called(f *pflag.Flag) string {
-	if by := f.Annotations[setByAnnotation]; len(by) > 0 {
-		return fmt.Sprintf("%s (for --%s)", by[0], f.Name)
+	if by := annotated(f, setByAnnotation); by != "" {
+		return fmt.Sprintf("%s (for --%s)", by, f.Name)
 	}
 	return "--" + f.Name
-}
-
-// flagError says what pflag found, in the words of this program.
-func flagError(cmd *cobra.Command, err error) error {
-	lists := fmt.Sprintf("`%s --help` lists the flags", cmd.CommandPath())
-	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok {
-		name := "--" + unknown.GetSpecifiedName()
-		if unknown.GetSpecifiedShortnames() != "" {
-			name = "-" + unknown.GetSpecifiedName()
-		}
-		if run, _, err := cmd.Root().Find([]string{"run"}); err == nil && cmd != run && run.Flags().Lookup(unknown.GetSpecifiedName()) != nil {
-			lists = fmt.Sprintf("it is a flag of another command: `fault run %s`", name)
-		}
-		return usage(fmt.Sprintf("unknown flag `%s` for `%s`", name, cmd.CommandPath()), lists)
-	}
-	if missing, ok := errors.AsType[*pflag.ValueRequiredError](err); ok {
-		return usage(fmt.Sprintf("--%s needs a value", missing.GetSpecifiedName()), lists)
-	}
-	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		return badValue(invalid.GetFlag(), err)
-	}
-	return usage(err.Error(), lists)
-}
-
-// badValue is what a value said about itself, behind the name of its flag and
-// without pflag's words around.
-func badValue(f *pflag.Flag, err error) error {
-	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
-		err = errors.Unwrap(invalid)
-	}
-	hint := ""
-	if own, ok := errors.AsType[*usageError](err); ok {
-		hint = own.hint
-	}
-	if number, ok := errors.AsType[*strconv.NumError](err); ok {
-		err = fmt.Errorf("`%s` is not what it takes: %w", number.Num, number.Err)
-	}
-	return usage(fmt.Sprintf("%s %v", called(f), err), hint)
 }

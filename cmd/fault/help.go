@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,109 +11,97 @@ import (
 const (
 	helpWidth    = 80
 	namesColumn  = 13 // of the flags behind a fault's title
+	aboutColumn  = 15 // of what a command or a topic is about
 	saysColumn   = 31 // of what a flag says behind its name
 	detailColumn = 6  // of what it says below its name
 )
 
-// runHelp is the help of `fault run`: one screen, on which the flags of faults
-// have their names only.
-func runHelp(cmd *cobra.Command, all []*faultFlags) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nUsage: fault run [flags]\n\nExamples:\n%s\n", cmd.Long, cmd.Example)
-	writeLines(&b, cmd, "Traffic")
-	for _, f := range all {
-		writeNames(&b, cmd, f)
-	}
-	b.WriteString(`Every fault FAULT above also takes (http-response only the last):
-             --FAULT-side server|client [server]
-             --FAULT-direction ingress|egress|both [ingress]
-             --FAULT-sched 'start:30s,duration:1m;start:90%,duration:5%'
-`)
-	writeLines(&b, cmd, "Run")
-	writeLines(&b, cmd, outputTitle)
-	var global []string
-	cmd.InheritedFlags().VisitAll(func(f *pflag.Flag) {
-		if !f.Hidden {
-			global = append(global, spelled(f)+byDefault(f))
+// addHelp adds `fault help`, and gives every command its help. What a command
+// has of its own stays (SetHelpFunc).
+func addHelp(root *cobra.Command) {
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
+		text := commandHelp(cmd)
+		if cmd == root {
+			text = rootHelp(root)
 		}
+		fmt.Fprint(cmd.OutOrStdout(), text)
 	})
-	writeColumns(&b, "Global:", namesColumn, "  ", global)
-	b.WriteString("Learn more:  `fault help faults`: what each flag takes, and its variable\n")
+	root.SetHelpCommand(newHelp())
+	root.InitDefaultHelpCmd()
+}
+
+// commandHelp is the help of a command that has few flags.
+func commandHelp(cmd *cobra.Command) string {
+	var b strings.Builder
+	says := cmd.Long
+	if says == "" {
+		says = cmd.Short + "."
+	}
+	takes := cmd.UseLine()
+	if cmd.HasSubCommands() {
+		takes = cmd.CommandPath() + " COMMAND"
+	}
+	fmt.Fprintf(&b, "%s\n\nUsage: %s\n", strings.TrimSpace(says), takes)
+	if cmd.HasExample() {
+		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
+	}
+	if names := commandNames(cmd); len(names) > 0 {
+		b.WriteString("\nCommands:\n")
+		for _, sub := range cmd.Commands() {
+			if !sub.Hidden {
+				writeColumns(&b, "  "+sub.Name(), aboutColumn, " ", strings.Fields(lower(sub.Short)))
+			}
+		}
+	}
+	title := "\nFlags:\n"
+	for _, f := range ownFlags(cmd) {
+		b.WriteString(title)
+		title = ""
+		writeLine(&b, f, f.Usage+byDefault(f)+inVariables(f))
+	}
+	b.WriteString("\n")
+	writeGlobal(&b, cmd)
 	return b.String()
 }
 
-// writeLines writes a section with a line for each flag.
-func writeLines(b *strings.Builder, cmd *cobra.Command, title string) {
-	fmt.Fprintf(b, "%s:\n", title)
-	for _, f := range sectionFlags(cmd, title) {
-		short := "    "
-		if f.Shorthand != "" {
-			short = "-" + f.Shorthand + ", "
-		}
-		writeColumns(b, "  "+short+spelled(f), saysColumn, " ", strings.Fields(f.Usage+byDefault(f)))
-	}
-}
-
-// writeNames writes the flags of a fault that others do not have.
-func writeNames(b *strings.Builder, cmd *cobra.Command, fault *faultFlags) {
-	common := []string{fault.name + "-side", fault.name + "-direction", fault.name + "-sched"}
-	var names []string
-	for _, f := range sectionFlags(cmd, fault.title) {
-		if !slices.Contains(common, f.Name) {
-			names = append(names, spelled(f)+byDefault(f))
-		}
-	}
-	writeColumns(b, fault.title+":", namesColumn, "  ", names)
-}
-
-// newFaultsTopic is `fault help faults`: every flag of `fault run` with what it
-// takes, its default and its variables.
-func newFaultsTopic(run *cobra.Command) *cobra.Command {
-	topic := &cobra.Command{Use: "faults", Aliases: []string{"flags", "environment"}, Short: "Every flag of `fault run`, its default and its variables"}
-	topic.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
-		fmt.Fprint(cmd.OutOrStdout(), faultsTopic(run))
-	})
-	return topic
-}
-
-func faultsTopic(run *cobra.Command) string {
-	var b strings.Builder
-	b.WriteString(`The flags of ` + "`fault run`" + `, with their [defaults] and variables. A flag wins over
-a variable, an empty variable is an unset one, and booleans are true, 1, yes,
-on or false, 0, no, off. Pieces meet faults in this order.
-`)
-	title := ""
-	run.Flags().VisitAll(func(f *pflag.Flag) {
-		section := sectionOf(f)
-		if section == "" {
-			return
-		}
-		if section != title {
-			title = section
-			fmt.Fprintf(&b, "\n%s:\n", title)
-		}
-		fmt.Fprintf(&b, "  %s%s\n", spelled(f), byDefault(f))
-		says := f.Usage
-		if v, ok := f.Value.(ranged); ok {
-			says += "; " + v.takes()
-		}
-		if variables := f.Annotations[variableAnnotation]; len(variables) > 0 {
-			says += " ($" + strings.Join(variables, ", $") + ")"
-		}
-		writeColumns(&b, "", detailColumn, " ", strings.Fields(says))
-	})
-	b.WriteString("\nGlobal, before or behind the command:\n" + run.InheritedFlags().FlagUsagesWrapped(helpWidth))
-	return b.String()
-}
-
-func sectionFlags(cmd *cobra.Command, title string) []*pflag.Flag {
+// ownFlags are the flags of a command that others do not have.
+func ownFlags(cmd *cobra.Command) []*pflag.Flag {
 	var flags []*pflag.Flag
-	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if sectionOf(f) == title {
+	cmd.LocalFlags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden && f.Name != "help" && sectionOf(f) != globalTitle {
 			flags = append(flags, f)
 		}
 	})
 	return flags
+}
+
+// globalFlags are the flags of all commands.
+func globalFlags(cmd *cobra.Command) []*pflag.Flag {
+	var flags []*pflag.Flag
+	cmd.Root().PersistentFlags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			flags = append(flags, f)
+		}
+	})
+	return flags
+}
+
+// writeGlobal writes their names.
+func writeGlobal(b *strings.Builder, cmd *cobra.Command) {
+	var names []string
+	for _, f := range globalFlags(cmd) {
+		names = append(names, spelled(f)+byDefault(f))
+	}
+	writeColumns(b, "Global:", namesColumn, "  ", append(names, "-h, --help"))
+}
+
+// writeLine writes a flag and what it says behind it.
+func writeLine(b *strings.Builder, f *pflag.Flag, says string) {
+	short := "    "
+	if f.Shorthand != "" {
+		short = "-" + f.Shorthand + ", "
+	}
+	writeColumns(b, "  "+short+spelled(f), saysColumn, " ", strings.Fields(says))
 }
 
 // spelled is a flag with what it takes.
@@ -134,6 +121,32 @@ func byDefault(f *pflag.Flag) string {
 		return ""
 	}
 	return " [" + f.DefValue + "]"
+}
+
+// inVariables is a flag's variables, in parentheses behind a space, if it has
+// some.
+func inVariables(f *pflag.Flag) string {
+	names := f.Annotations[variableAnnotation]
+	if len(names) == 0 {
+		return ""
+	}
+	return " ($" + strings.Join(names, ", $") + ")"
+}
+
+// takes is what a flag takes, if there is more to say than its kind.
+func takes(f *pflag.Flag) string {
+	if v, ok := f.Value.(ranged); ok {
+		return v.takes()
+	}
+	return ""
+}
+
+// lower is a sentence as it goes on behind a name.
+func lower(sentence string) string {
+	if sentence == "" {
+		return ""
+	}
+	return strings.ToLower(sentence[:1]) + sentence[1:]
 }
 
 // writeColumns writes items into a column behind what is left of it, and below.

@@ -19,7 +19,8 @@ func newHTTPResponseSettings() *httpResponseSettings {
 
 func (f *httpResponseSettings) add(s section) {
 	s.value(&f.status, "http-response-status", "the status of the answer", "FAULT_HTTP_FAULT_STATUS")
-	s.value(&f.body, "http-response-body", "the answer's body", "FAULT_HTTP_FAULT_BODY")
+	more(s.value(&f.body, "http-response-body", "the answer's body", "FAULT_HTTP_FAULT_BODY"),
+		"A body that is JSON is said to be JSON.")
 	s.value(&f.probability, "http-response-trigger-probability", "the share of requests that is answered", "FAULT_HTTP_FAULT_PROBABILITY")
 }
 

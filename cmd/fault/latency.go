@@ -17,9 +17,13 @@ type latencySettings struct {
 }
 
 func newLatencySettings() *latencySettings {
+	takes := make(map[string]string)
+	for name, distribution := range latencyDistributions {
+		takes[name] = "takes --" + strings.Join(distribution.takes, ", --")
+	}
 	return &latencySettings{
 		distribution: word{
-			value: "normal", words: []string{"normal", "uniform", "pareto", "pareto-normal"},
+			value: "normal", words: []string{"normal", "uniform", "pareto", "pareto-normal"}, means: takes,
 			aliases: map[string]string{"pareto_normal": "pareto-normal", "paretonormal": "pareto-normal"},
 		},
 		mean: milliseconds(), stddev: milliseconds(), min: milliseconds(), max: milliseconds(),
@@ -28,14 +32,17 @@ func newLatencySettings() *latencySettings {
 }
 
 func (f *latencySettings) add(s section) {
-	s.value(&f.distribution, "latency-distribution", "where delays are drawn from", "FAULT_LATENCY_DISTRIBUTION")
+	more(s.value(&f.distribution, "latency-distribution", "where delays are drawn from", "FAULT_LATENCY_DISTRIBUTION"),
+		"`normal`, drawn again while negative, takes `--latency-mean` and `--latency-stddev`; `uniform` takes `--latency-min` and `--latency-max`; "+
+			"`pareto` takes `--latency-scale` and `--latency-shape`; `pareto-normal`, the sum of two draws, takes those of both.")
 	s.value(&f.mean, "latency-mean", "mean of normal and pareto-normal", "FAULT_LATENCY_MEAN")
 	s.value(&f.stddev, "latency-stddev", "standard deviation of normal and pareto-normal", "FAULT_LATENCY_STANDARD_DEVIATION")
 	s.value(&f.min, "latency-min", "least of uniform", "FAULT_LATENCY_MIN")
 	s.value(&f.max, "latency-max", "most of uniform", "FAULT_LATENCY_MAX")
 	s.value(&f.scale, "latency-scale", "scale, and so the least, of pareto and pareto-normal", "FAULT_LATENCY_SCALE")
 	s.value(&f.shape, "latency-shape", "shape of pareto and pareto-normal; the smaller, the longer the tail", "FAULT_LATENCY_SHAPE")
-	s.toggle(&f.perReadWrite, "latency-per-read-write", "delay every piece, not only the first of a connection or request", "FAULT_LATENCY_PER_READ_WRITE")
+	more(s.toggle(&f.perReadWrite, "latency-per-read-write", "delay every piece, not only the first of a connection or request", "FAULT_LATENCY_PER_READ_WRITE"),
+		"Pieces keep their order and travel side by side, so the link carries as much as before.")
 }
 
 // latencyParameters are all flags of which a distribution takes some.

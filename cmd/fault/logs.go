@@ -20,16 +20,14 @@ type logFlags struct {
 }
 
 func addLogFlags(root *cobra.Command) *logFlags {
-	f := &logFlags{file: text{kind: "PATH"}, level: logLevel{"info", zapcore.InfoLevel}}
-	flags := root.PersistentFlags()
-	flags.Var(&f.file, "log-file", "append log lines to this file")
-	variable(flags, "log-file", "FAULT_LOG_FILE")
-	flags.BoolVar(&f.stdout, "log-stdout", false, "write log lines to stdout")
-	variable(flags, "log-stdout", "FAULT_WITH_STDOUT_LOGGING")
-	flags.Var(&f.level, "log-level", "how much to log: debug, info, warn, error")
-	variable(flags, "log-level", "FAULT_LOG_LEVEL")
-	_ = root.RegisterFlagCompletionFunc("log-level",
-		cobra.FixedCompletions([]string{"debug", "info", "warn", "error"}, cobra.ShellCompDirectiveNoFileComp))
+	f := &logFlags{file: text{kind: "PATH", isPath: true}, level: logLevel{"info", zapcore.InfoLevel}}
+	s := section{root, globalTitle}
+	more(s.value(&f.file, "log-file", "append log lines to this file", "FAULT_LOG_FILE"),
+		"It is made if it is not there. The lines are those of `--log-stdout`.")
+	more(s.toggle(&f.stdout, "log-stdout", "write log lines to stdout", "FAULT_WITH_STDOUT_LOGGING"),
+		"They stand among the other lines; there is no view then. With `--json` they go to stderr.")
+	more(s.value(&f.level, "log-level", "how much to log", "FAULT_LOG_LEVEL"),
+		"Directives of the original such as `info,hyper=trace` are taken; what has a `=` means nothing here.")
 	return f
 }
 
@@ -74,7 +72,7 @@ func (l *logLevel) Set(text string) error {
 		}
 		known, ok := levels[strings.ToLower(strings.TrimSpace(directive))]
 		if !ok {
-			return fmt.Errorf("`%s` is unknown; it must be debug, info, warn or error", directive)
+			return usage(fmt.Sprintf("`%s` is unknown; it must be %s", directive, oneOf(logLevels)), hint(nearest(directive, logLevels), ""))
 		}
 		level = known
 	}
@@ -82,6 +80,15 @@ func (l *logLevel) Set(text string) error {
 	return nil
 }
 
+func (l *logLevel) takes() string { return oneOf(logLevels) }
+
+func (l *logLevel) complete(string) ([]string, cobra.ShellCompDirective) {
+	return logLevels, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+}
+
+var logLevels = []string{"debug", "info", "warn", "error"}
+
+// levels is them, and the original's.
 var levels = map[string]zapcore.Level{
 	"trace": zapcore.DebugLevel, "debug": zapcore.DebugLevel, "info": zapcore.InfoLevel, "warn": zapcore.WarnLevel, "error": zapcore.ErrorLevel,
 }

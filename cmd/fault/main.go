@@ -44,8 +44,6 @@ type environment struct {
 func run(ctx context.Context, env environment, args []string) int {
 	root := newRoot(env)
 	root.SetArgs(args)
-	root.SetOut(env.stdout)
-	root.SetErr(env.stderr)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	err := root.ExecuteContext(ctx)
@@ -75,17 +73,21 @@ programs, for as long as it runs, and leaves nothing behind.
 		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetOut(env.stdout)
+	root.SetErr(env.stderr)
 	root.SetVersionTemplate("fault {{.Version}}\n")
 	root.Flags().BoolP("version", "V", false, "print the version")
+	root.PersistentFlags().SortFlags = false
 	logs := addLogFlags(root)
 	ignored := root.PersistentFlags().VarPF(&text{mayBeEmpty: true}, "api-address", "", "does nothing, as there is no API")
 	ignored.Hidden = true
 	annotate(ignored, variableAnnotation, "FAULT_API_SERVICE_ADDRESS")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd, env.getenv) }
 	root.SetFlagErrorFunc(flagError)
-	run := newRun(env, logs)
-	root.AddCommand(run, newDemo(env), newVersion(), newFaultsTopic(run))
+	root.AddCommand(newRun(env, logs), newDemo(env), newVersion())
 	root.AddCommand(newStatus(env), newPause(env), newResume(env), newStop(env))
+	addHelp(root)
+	addCompletion(root)
 	return root
 }
 
@@ -96,7 +98,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	}
 	if cmd.HasSubCommands() {
 		return usage(fmt.Sprintf("unknown command `%s` for `%s`", args[0], cmd.CommandPath()),
-			fmt.Sprintf("`%s --help` lists the commands", cmd.CommandPath()))
+			hint(nearest(args[0], commandNames(cmd)), fmt.Sprintf("`%s --help` lists the commands", cmd.CommandPath())))
 	}
 	return usage(fmt.Sprintf("`%s` takes no argument `%s`", cmd.CommandPath(), args[0]),
 		fmt.Sprintf("`%s --help` shows what it takes", cmd.CommandPath()))

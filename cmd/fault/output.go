@@ -24,9 +24,13 @@ type outputFlags struct {
 func addOutputFlags(cmd *cobra.Command) *outputFlags {
 	f := &outputFlags{}
 	s := section{cmd, outputTitle}
-	s.toggle(&f.tail, "tail", "a line for each connection or request that ends", "FAULT_PROXY_TAILING")
-	s.value(&f.json, "json", "events as JSON, to stdout or to a file", "FAULT_JSON").NoOptDefVal = string(jsonStdout)
-	s.toggle(&f.noUI, "no-ui", "only errors, and logs and JSON if asked for", "FAULT_PROXY_NO_UI")
+	more(s.toggle(&f.tail, "tail", "a line for each connection or request that ends", "FAULT_PROXY_TAILING"),
+		"One that is open after 5 s has a line of its own, so that a blackholed one is seen.")
+	json := s.value(&f.json, "json", "events as JSON, to stdout or to a file", "FAULT_JSON")
+	json.NoOptDefVal = string(jsonStdout)
+	more(json, "A path comes behind `=`. Without one stdout is for JSON alone; the variable says so by `true`. `fault help json` lists the events.")
+	more(s.toggle(&f.noUI, "no-ui", "only errors, and logs and JSON if asked for", "FAULT_PROXY_NO_UI"),
+		"It wins over `--tail`.")
 	return f
 }
 
@@ -92,6 +96,6 @@ func (j *jsonTarget) Set(text string) error {
 	return nil
 }
 
-func (j *jsonTarget) complete() ([]string, cobra.ShellCompDirective) {
+func (j *jsonTarget) complete(string) ([]string, cobra.ShellCompDirective) {
 	return nil, cobra.ShellCompDirectiveDefault
 }

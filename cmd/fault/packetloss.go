@@ -14,7 +14,8 @@ func newPacketLossSettings() *packetLossSettings {
 }
 
 func (f *packetLossSettings) add(s section) {
-	s.value(&f.rate, "packet-loss-rate", "the share of packets that is lost; by default that of a line which gets better and worse", "FAULT_PACKET_LOSS_RATE")
+	more(s.value(&f.rate, "packet-loss-rate", "the share of packets that is lost; by default that of a line which gets better and worse", "FAULT_PACKET_LOSS_RATE"),
+		"That line has five states, which lose between 0 and 90 % of the packets: 20.4 % in the long run.")
 }
 
 func (f *packetLossSettings) fault(links faults.Links, _ *commandLine) (faults.Fault, error) {

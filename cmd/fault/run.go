@@ -43,7 +43,7 @@ it, the same address is an HTTP proxy: forward and CONNECT.`,
       --upstream api.example.com --duration 5m
   sudo fault run --with-blackhole --blackhole-sched 'start:1m,duration:30s' \
       --upstream '10.0.0.0/8,!10.0.0.53'
-  fault run --with-http-response --http-response-status 503`,
+  fault run --with-http-response --http-response-status 503 --upstream '*'`,
 	}
 	f := addRunFlags(cmd)
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -63,8 +63,10 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 	cmd.Flags().SortFlags = false
 	f := &runFlags{traffic: addTrafficFlags(cmd), trust: addTrustFlags(cmd), faults: addFaultFlags(cmd)}
 	s := section{cmd, "Run"}
-	s.value(&f.duration, "duration", "end after this time", "FAULT_PROXY_DURATION")
-	s.value(&f.seed, "seed", "draw what the run with this seed drew", "FAULT_SEED")
+	more(s.value(&f.duration, "duration", "end after this time", "FAULT_PROXY_DURATION"),
+		"It is counted from the moment that the run is ready, and percentages of schedules are of it. Without it the run lasts until it is ended.")
+	more(s.value(&f.seed, "seed", "draw what the run with this seed drew", "FAULT_SEED"),
+		"For the same flows in the same order all draws are the same. The start page and the summary say the seed.")
 	f.output = addOutputFlags(cmd)
 	addLeftovers(cmd)
 	return f

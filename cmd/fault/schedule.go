@@ -30,9 +30,7 @@ func (s *schedule) Set(text string) error {
 	return nil
 }
 
-func (s *schedule) complete() ([]string, cobra.ShellCompDirective) {
-	return cobra.AppendActiveHelp(nil, s.takes()), cobra.ShellCompDirectiveNoFileComp
-}
+func (s *schedule) complete(string) ([]string, cobra.ShellCompDirective) { return explained(s.takes()) }
 
 // parse gives the schedule in a run of a duration, which is 0 if it has none.
 func (s *schedule) parse(run time.Duration) (faults.Schedule, error) {

@@ -17,7 +17,7 @@ type trafficFlags struct {
 	transparent  word
 	stealth      bool
 	process      text
-	pid          number
+	pid          processID
 	cgroup       text
 	proxyAddress listenAddress
 	noProxy      bool
@@ -30,25 +30,47 @@ var narrowing = []string{"capture-process", "capture-pid", "cgroup"}
 
 func addTrafficFlags(cmd *cobra.Command) *trafficFlags {
 	f := &trafficFlags{
-		transparent: word{value: string(agent.Auto), words: []string{string(agent.Auto), string(agent.On), string(agent.Off)}, kind: "WHEN"},
-		process:     text{kind: "NAME"},
-		pid:         whole("PID", "a whole number above 0", 1, 1<<32-1),
-		cgroup:      text{kind: "PATH", isPath: true},
+		transparent: word{
+			value: string(agent.Auto), words: []string{string(agent.Auto), string(agent.On), string(agent.Off)}, kind: "WHEN",
+			means: map[string]string{
+				string(agent.Auto): "intercept if this host lets us, else explicit only",
+				string(agent.On):   "intercept, or end",
+				string(agent.Off):  "explicit only",
+			},
+		},
+		process: text{kind: "NAME", choices: processNames},
+		pid:     processID{whole("PID", "a whole number above 0", 1, 1<<32-1)},
+		cgroup:  text{kind: "PATH", isFolder: true},
 	}
 	if err := f.proxyAddress.Set("127.0.0.1:3180"); err != nil {
 		panic(err)
 	}
 	s := section{cmd, "Traffic"}
-	s.add(cmd.Flags().VarPF(&f.upstreams, "upstream", "u", "* host host:port *.host CIDR !pattern; repeatable"), []string{"FAULT_UPSTREAMS"})
-	s.value(&f.transparent, "transparent", "auto, on or off: whether to intercept", "FAULT_TRANSPARENT")
-	s.toggle(&f.stealth, "stealth", "the same as --transparent on", "FAULT_ENABLE_STEALTH")
-	s.value(&f.process, "capture-process", "intercept only processes of this name; with --stealth, --upstream is then * by default", "FAULT_EBPF_PROCESS_NAME")
-	s.value(&f.pid, "capture-pid", "intercept only this process", "FAULT_EBPF_PROCESS_PID")
-	s.value(&f.cgroup, "cgroup", "intercept only this cgroup2 folder and below", "FAULT_CGROUP")
-	s.value(&f.proxyAddress, "proxy-address", "listen here; IPv4, port 0 takes a free one", "FAULT_HTTP_PROXY_ADDRESS", "FAULT_PROXY_ADDRESS")
-	s.toggle(&f.noProxy, "disable-http-proxy", "turn away clients that ask for a proxy", "FAULT_DISABLE_HTTP_PROXY")
-	s.value(&f.mappings, "proxy", "a mapping, as 9090=https://host; repeatable", "FAULT_PROXY_MAPPINGS")
-	s.value(&f.override, "http-upstream-override", "where all proxied requests go", "FAULT_HTTP_UPSTREAM_OVERRIDE")
+	more(s.add(cmd.Flags().VarPF(&f.upstreams, "upstream", "u", "* host host:port *.host CIDR !pattern; repeatable"), []string{"FAULT_UPSTREAMS"}),
+		"It says which connections go through the faults, and, where connections are intercepted, which are diverted at all. "+
+			"Without it nothing is intercepted, and all that comes to the proxy goes through the faults. `fault help upstreams` has the patterns.")
+	more(s.value(&f.transparent, "transparent", "auto, on or off: whether to intercept", "FAULT_TRANSPARENT"),
+		"With `auto` connections are intercepted if there is an upstream and this host lets us; else the start page says why not. "+
+			"With `on` the run ends where they cannot be. With `off` there is only the proxy, for clients that ask for it.")
+	more(s.toggle(&f.stealth, "stealth", "the same as --transparent on", "FAULT_ENABLE_STEALTH"),
+		"It is the word of the original.")
+	more(s.value(&f.process, "capture-process", "intercept only processes of this name; with --stealth, --upstream is then * by default", "FAULT_EBPF_PROCESS_NAME"),
+		"The name is that of `/proc/PID/comm`, of which the first 15 bytes are compared. Processes that start later count, too.")
+	more(s.value(&f.pid, "capture-pid", "intercept only this process", "FAULT_EBPF_PROCESS_PID"),
+		"The number is that of the initial pid namespace. Children are other processes. It wins over `--capture-process`.")
+	more(s.value(&f.cgroup, "cgroup", "intercept only this cgroup2 folder and below", "FAULT_CGROUP"),
+		"A folder such as `/sys/fs/cgroup/system.slice`, or its path below the mount: `/system.slice`.")
+	more(s.value(&f.proxyAddress, "proxy-address", "listen here; IPv4, port 0 takes a free one", "FAULT_HTTP_PROXY_ADDRESS", "FAULT_PROXY_ADDRESS"),
+		"Clients that ask for a proxy find it here: HTTP, forward and CONNECT. It is where intercepted connections are diverted to, too. "+
+			"A name and a URL with host and port are understood.")
+	more(s.toggle(&f.noProxy, "disable-http-proxy", "turn away clients that ask for a proxy", "FAULT_DISABLE_HTTP_PROXY"),
+		"What is left is interception and the mappings of `--proxy`.")
+	more(s.value(&f.mappings, "proxy", "a mapping, as 9090=https://host; repeatable", "FAULT_PROXY_MAPPINGS"),
+		"Opens a listener whose clients get to one target. LISTEN is a port, `host:port`, `http:9090` (each request is a flow) or `udp:5353`. "+
+			"TARGET is `host:port` or a URL of http, https, tls, psql or psqls; with https, tls and psqls we speak TLS to it. "+
+			"In the variable mappings are separated by spaces or commas.")
+	more(s.value(&f.override, "http-upstream-override", "where all proxied requests go", "FAULT_HTTP_UPSTREAM_OVERRIDE"),
+		"Whatever clients of the proxy ask for, under the `Host` that they named. Without a scheme, port 443 is https.")
 	return f
 }
 
@@ -141,6 +163,10 @@ type mappings []mapping.Mapping
 
 func (m *mappings) Type() string   { return "LISTEN=TARGET" }
 func (m *mappings) String() string { return strings.Join(m.texts(), " ") }
+
+func (m *mappings) takes() string {
+	return "such as 9090=https://example.com, 15432=psql://db or udp:5353=10.0.0.2:53"
+}
 
 func (m *mappings) Set(text string) error {
 	parsed, err := mapping.Parse(text)

@@ -21,8 +21,11 @@ type trustFlags struct {
 func addTrustFlags(cmd *cobra.Command) *trustFlags {
 	f := &trustFlags{authorities: text{kind: "PATH", isPath: true}}
 	s := section{cmd, "Traffic"}
-	s.value(&f.authorities, "tls-ca", "trust the authorities in this PEM file, too", "FAULT_TLS_CA")
-	s.toggle(&f.anybody, "tls-skip-verify", "trust any upstream", "FAULT_TLS_SKIP_VERIFY")
+	more(s.value(&f.authorities, "tls-ca", "trust the authorities in this PEM file, too", "FAULT_TLS_CA"),
+		"It matters where we speak TLS to an upstream ourselves: for mappings to https, tls and psqls, and for `https://` requests to the proxy. "+
+			"TLS that a program speaks is passed through, and never opened.")
+	more(s.toggle(&f.anybody, "tls-skip-verify", "trust any upstream", "FAULT_TLS_SKIP_VERIFY"),
+		"Whoever answers in the place of an upstream is then trusted.")
 	return f
 }
 

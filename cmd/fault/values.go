@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,9 +27,9 @@ type repeated interface {
 	split(text string) []string
 }
 
-// completed is a value that helps the shell to complete it.
+// completed is a value that helps the shell to complete what is typed of it.
 type completed interface {
-	complete() ([]string, cobra.ShellCompDirective)
+	complete(typed string) ([]string, cobra.ShellCompDirective)
 }
 
 // number is a flag value: a number in a range.
@@ -135,8 +134,8 @@ func (p *period) Set(text string) error {
 	return nil
 }
 
-func (p *period) complete() ([]string, cobra.ShellCompDirective) {
-	return cobra.AppendActiveHelp(nil, "a duration "+p.takes()), cobra.ShellCompDirectiveNoFileComp
+func (p *period) complete(string) ([]string, cobra.ShellCompDirective) {
+	return explained("a duration " + p.takes())
 }
 
 // short prints a duration without units that are 0: 5m, 1h30m.
@@ -151,58 +150,13 @@ func short(d time.Duration) string {
 	return text
 }
 
-// word is a flag value: one of some words.
-type word struct {
-	value   string
-	words   []string
-	kind    string            // the word for them in the help, if not they themselves
-	aliases map[string]string // other spellings
-	must    string            // what it must be, if that is not one of the words
-	hint    string            // for who misspells it
-}
-
-func (w *word) String() string { return w.value }
-
-func (w *word) Type() string {
-	if w.kind != "" {
-		return w.kind
-	}
-	return strings.Join(w.words, "|")
-}
-
-func (w *word) Set(text string) error {
-	if known, ok := w.aliases[text]; ok {
-		text = known
-	}
-	if !slices.Contains(w.words, text) {
-		must := w.must
-		if must == "" {
-			must = oneOf(w.words)
-		}
-		return usage(fmt.Sprintf("`%s` is unknown; it must be %s", text, must), w.hint)
-	}
-	w.value = text
-	return nil
-}
-
-func (w *word) complete() ([]string, cobra.ShellCompDirective) {
-	return w.words, cobra.ShellCompDirectiveNoFileComp
-}
-
-// oneOf is words as a sentence has them: "a, b or c".
-func oneOf(words []string) string {
-	if len(words) == 1 {
-		return words[0]
-	}
-	last := len(words) - 1
-	return strings.Join(words[:last], ", ") + " or " + words[last]
-}
-
 // text is a flag value: any text.
 type text struct {
 	value, kind string
-	isPath      bool // which the shell completes
 	mayBeEmpty  bool
+	// What the shell offers: files, folders or something else.
+	isPath, isFolder bool
+	choices          func() []string
 }
 
 func (t *text) String() string { return t.value }
@@ -216,9 +170,14 @@ func (t *text) Set(value string) error {
 	return nil
 }
 
-func (t *text) complete() ([]string, cobra.ShellCompDirective) {
-	if t.isPath {
+func (t *text) complete(string) ([]string, cobra.ShellCompDirective) {
+	switch {
+	case t.isFolder:
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	case t.isPath:
 		return nil, cobra.ShellCompDirectiveDefault
+	case t.choices != nil:
+		return t.choices(), cobra.ShellCompDirectiveNoFileComp
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }

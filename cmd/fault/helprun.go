@@ -1,0 +1,75 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// runHelp is the help of `fault run`: one screen, on which the flags of faults
+// have their names only.
+func runHelp(cmd *cobra.Command, all []*faultFlags) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\n\nUsage: fault run [flags]\n\nExamples:\n%s\n", cmd.Long, cmd.Example)
+	writeLines(&b, cmd, "Traffic")
+	for _, f := range all {
+		writeNames(&b, cmd, f)
+	}
+	b.WriteString(`Every fault FAULT above also takes (http-response only the last):
+             --FAULT-side server|client [server]
+             --FAULT-direction ingress|egress|both [ingress]
+             --FAULT-sched 'start:30s,duration:1m;start:90%,duration:5%'
+`)
+	writeLines(&b, cmd, "Run")
+	writeLines(&b, cmd, outputTitle)
+	writeGlobal(&b, cmd)
+	b.WriteString(`Learn more:  fault help faults (ranges, FAULT_LATENCY_MEAN and so on),
+             fault help upstreams, man fault-run
+`)
+	return b.String()
+}
+
+// writeLines writes a section with a line for each flag.
+func writeLines(b *strings.Builder, cmd *cobra.Command, title string) {
+	fmt.Fprintf(b, "%s:\n", title)
+	for _, f := range sectionFlags(cmd, title) {
+		writeLine(b, f, f.Usage+byDefault(f))
+	}
+}
+
+// writeNames writes the flags of a fault that others do not have.
+func writeNames(b *strings.Builder, cmd *cobra.Command, fault *faultFlags) {
+	common := []string{fault.name + "-side", fault.name + "-direction", fault.name + "-sched"}
+	var names []string
+	for _, f := range sectionFlags(cmd, fault.title) {
+		if !slices.Contains(common, f.Name) {
+			names = append(names, spelled(f)+byDefault(f))
+		}
+	}
+	writeColumns(b, fault.title+":", namesColumn, "  ", names)
+}
+
+func sectionFlags(cmd *cobra.Command, title string) []*pflag.Flag {
+	var flags []*pflag.Flag
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if sectionOf(f) == title {
+			flags = append(flags, f)
+		}
+	})
+	return flags
+}
+
+// sections are the titles of a command's flags, in their order, but for the
+// global one.
+func sections(cmd *cobra.Command) []string {
+	var titles []string
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if title := sectionOf(f); title != "" && title != globalTitle && !slices.Contains(titles, title) {
+			titles = append(titles, title)
+		}
+	})
+	return titles
+}
