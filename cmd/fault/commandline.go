@@ -79,7 +79,7 @@ func (l *commandLine) replay(seed uint64) []string {
 		}
 		switch v := f.Value.(type) {
 		case repeated:
-			for _, text := range v.texts() {
+			for _, text := range v.GetSlice() {
 				args = append(args, "--"+f.Name, text)
 			}
 		default:

@@ -82,7 +82,12 @@ programs, for as long as it runs, and leaves nothing behind.
 	ignored := root.PersistentFlags().VarPF(&text{mayBeEmpty: true}, "api-address", "", "does nothing, as there is no API")
 	ignored.Hidden = true
 	annotate(ignored, variableAnnotation, "FAULT_API_SERVICE_ADDRESS")
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd, env.getenv) }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if cmd.Name() == cobra.ShellCompRequestCmd {
+			return needsNoVariables(cmd, nil)
+		}
+		return fromEnvironment(cmd, env.getenv)
+	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(env, logs), newDemo(env), newVersion())
 	root.AddCommand(newStatus(env), newPause(env), newResume(env), newStop(env))

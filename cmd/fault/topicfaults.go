@@ -48,6 +48,7 @@ func writeFlag(b *strings.Builder, f *pflag.Flag) {
 // otherVariables are those that are read and stand for no flag.
 var otherVariables = []struct{ name, does string }{
 	{"FAULT_ACTIVE_HELP", "0: completion explains nothing"},
+	{"HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "`fault demo run`: how it gets to other hosts"},
 	{"SSL_CERT_FILE, SSL_CERT_DIR", "the authorities to trust instead of the system's"},
 }
 

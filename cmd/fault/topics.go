@@ -52,6 +52,7 @@ func newHelp() *cobra.Command {
 				near := nearest(path, append(topicNames(), commandNames(cmd.Root())...))
 				return usage(fmt.Sprintf("unknown help topic `%s`", path), hint(near, "`fault help` lists the topics"))
 			}
+			about.InitDefaultHelpFlag() // which its usage counts
 			return about.Help()
 		},
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {

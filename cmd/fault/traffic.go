@@ -152,6 +152,9 @@ type patterns upstream.Set
 func (p *patterns) String() string { return upstream.Set(*p).String() }
 func (p *patterns) Type() string   { return "PATTERN" }
 
+// GetSlice is for cobra, which then offers the flag again.
+func (p *patterns) GetSlice() []string { return strings.Split(p.String(), ",") }
+
 func (p *patterns) Set(text string) error {
 	set, err := upstream.Parse([]string{text})
 	*p = append(*p, set...)
@@ -162,7 +165,7 @@ func (p *patterns) Set(text string) error {
 type mappings []mapping.Mapping
 
 func (m *mappings) Type() string   { return "LISTEN=TARGET" }
-func (m *mappings) String() string { return strings.Join(m.texts(), " ") }
+func (m *mappings) String() string { return strings.Join(m.GetSlice(), " ") }
 
 func (m *mappings) takes() string {
 	return "such as 9090=https://example.com, 15432=psql://db or udp:5353=10.0.0.2:53"
@@ -177,7 +180,7 @@ func (m *mappings) Set(text string) error {
 	return nil
 }
 
-func (m *mappings) texts() []string {
+func (m *mappings) GetSlice() []string {
 	var texts []string
 	for _, one := range *m {
 		texts = append(texts, one.String())

@@ -21,8 +21,9 @@ type ranged interface{ takes() string }
 
 // repeated is a value that grows each time the flag is given.
 type repeated interface {
-	// texts gives them one by one.
-	texts() []string
+	// GetSlice gives them one by one. By its name cobra knows to offer the flag
+	// again.
+	GetSlice() []string
 	// split takes the text of a variable apart, which has all of them.
 	split(text string) []string
 }
