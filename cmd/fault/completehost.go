@@ -20,15 +20,23 @@ func (p *patterns) complete(typed string) ([]string, cobra.ShellCompDirective) {
 	if strings.HasPrefix(typed[len(before):], "!") {
 		before += "!"
 	}
-	choices := []string{described(before+"*", "all but loopback and DNS")}
+	offer := func(pattern, meaning string) string {
+		if before != "" {
+			// Among words with a meaning, cobra's bash looks for one as it would be
+			// quoted, with `\,` and `\!`.
+			meaning = ""
+		}
+		return described(before+pattern, meaning)
+	}
+	choices := []string{offer("*", "all but loopback and DNS")}
 	if hosts, err := os.Open("/etc/hosts"); err == nil {
 		defer hosts.Close()
 		for _, name := range hostNames(hosts) {
-			choices = append(choices, described(before+name, "in /etc/hosts"))
+			choices = append(choices, offer(name, "in /etc/hosts"))
 		}
 	}
 	for _, peer := range distinctPeers(agent.Peers()) {
-		choices = append(choices, described(before+peer, "connected now"))
+		choices = append(choices, offer(peer, "connected now"))
 	}
 	return choices, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// processes are those that run, in no order.
+// processes are those that run but this one, in no order.
 func processes() []process {
 	var all []process
 	files, _ := filepath.Glob("/proc/[0-9]*/stat")
@@ -17,7 +17,7 @@ func processes() []process {
 		if err != nil {
 			continue // it has ended
 		}
-		if p, ok := parseStat(string(text)); ok {
+		if p, ok := parseStat(string(text)); ok && int(p.pid) != os.Getpid() {
 			all = append(all, p)
 		}
 	}

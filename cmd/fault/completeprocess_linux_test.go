@@ -30,13 +30,10 @@ func TestParseStat(t *testing.T) {
 	}
 }
 
-// TestProcesses has this one, and none of the kernel's.
+// TestProcesses has one that runs, but neither this one nor the kernel's.
 func TestProcesses(t *testing.T) {
-	comm, err := os.ReadFile("/proc/self/comm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := strings.TrimSuffix(string(comm), "\n")
+	const name = "fault-processes"
+	pid := runProcess(t, name)
 	names := processNames()
 	if !slices.Contains(names, name) || !slices.IsSorted(names) || len(slices.Compact(slices.Clone(names))) != len(names) {
 		t.Errorf("no %s, not sorted or not distinct: %q", name, names)
@@ -47,8 +44,12 @@ func TestProcesses(t *testing.T) {
 	if words, _ := offered(t, "run --capture-process "); !slices.Contains(words, name) {
 		t.Errorf("not offered: %q", words)
 	}
-	if words, _ := offered(t, "run --capture-pid "); !slices.Contains(words, fmt.Sprintf("%d\t%s", os.Getpid(), name)) {
+	words, _ := offered(t, "run --capture-pid ")
+	if !slices.Contains(words, fmt.Sprintf("%d\t%s", pid, name)) {
 		t.Errorf("not offered: %q", words)
+	}
+	if own := fmt.Sprintf("%d\t", os.Getpid()); slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, own) }) {
+		t.Errorf("this process is offered: %q", words)
 	}
 }
 

@@ -30,7 +30,10 @@ func (s *schedule) Set(text string) error {
 	return nil
 }
 
-func (s *schedule) complete(string) ([]string, cobra.ShellCompDirective) { return explained(s.takes()) }
+func (s *schedule) complete(string) ([]string, cobra.ShellCompDirective) {
+	// Of a percentage zsh would take the sign for its own.
+	return explained("periods such as start:30s,duration:1m;start:5m; times may be percentages of --duration")
+}
 
 // parse gives the schedule in a run of a duration, which is 0 if it has none.
 func (s *schedule) parse(run time.Duration) (faults.Schedule, error) {
