@@ -16,6 +16,10 @@ help: ## print this
 build: ## build ./fault; needs only Go
 	go build -trimpath -o fault ./cmd/fault
 
+.PHONY: man
+man: ## write the man pages to man/
+	go run -tags man ./cmd/fault man man
+
 .PHONY: demo
 demo: build ## show an unmodified curl going from 0 to 300 ms and back (asks for sudo)
 	scripts/demo.sh
@@ -64,6 +68,7 @@ bench: ## measure
 lint: ## gofmt, vet, staticcheck, clang-format, shellcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -d .; exit 1; }
 	go vet ./...
+	go vet -tags man ./cmd/fault
 	go run honnef.co/go/tools/cmd/staticcheck@$(call version,staticcheck) ./...
 	clang-format-$(call version,clang-format) --dry-run --Werror bpf/*.c bpf/*.h
 	shellcheck .ci/run scripts/*.sh scripts/kernels/*.sh
@@ -78,4 +83,4 @@ cross: ## build, and compile the tests, for other systems
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -f fault
+	rm -rf fault man

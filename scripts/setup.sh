@@ -90,6 +90,11 @@ tests() {
 	need nodejs node
 	need default-jdk-headless java javac
 	need tmux tmux
+	need bash-completion /usr/share/bash-completion/bash_completion
+	need zsh zsh
+	need fish fish
+	need man-db man
+	need groff-base groff
 	need libcap2-bin setcap capsh
 	need 'bpftool|linux-tools-generic' bpftool
 }

@@ -58,6 +58,9 @@ func run(ctx context.Context, env environment, args []string) int {
 	return code
 }
 
+// buildCommands are the commands that only some builds have.
+var buildCommands []func() *cobra.Command
+
 func newRoot(env environment) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "fault",
@@ -91,6 +94,9 @@ programs, for as long as it runs, and leaves nothing behind.
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(env, logs), newDemo(env), newVersion())
 	root.AddCommand(newStatus(env), newPause(env), newResume(env), newStop(env))
+	for _, add := range buildCommands {
+		root.AddCommand(add())
+	}
 	addHelp(root)
 	addCompletion(root)
 	return root

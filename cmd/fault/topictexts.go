@@ -6,34 +6,36 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const upstreamsTopic = `--upstream says which connections go through the faults. It may be repeated, and
-be a list with commas; quote it, as ` + "`*` and `!`" + ` mean something to shells.
+const upstreamsTopic = `--upstream says which connections go through the faults. It may be
+repeated, and be a list with commas; quote it, as ` + "`*` and `!`" + ` mean
+something to shells.
 
-  *                        everything but loopback and DNS
-  db.internal              a name, on every port
-  db.internal:5432         a name, on one
-  *.example.com            every name below; not where connections are
-                           intercepted, as the kernel sees addresses only
-  10.1.2.3, 10.0.0.0/8     addresses; [2001:db8::1]:443 with a port
-  *:5432                   a port, wherever it is
-  https://example.com/     its host and port, and nothing else of it
-  !10.0.0.53               what is left out, whatever else says
+  *                      everything but loopback and DNS
+  db.internal            a name, on every port
+  db.internal:5432       a name, on one
+  *.example.com          every name below; not where connections are
+                         intercepted, as the kernel sees addresses only
+  10.1.2.3, 10.0.0.0/8   addresses; [2001:db8::1]:443 with a port
+  *:5432                 a port, wherever it is
+  https://example.com/   its host and port, and nothing else of it
+  !10.0.0.53             what is left out, whatever else says
 
-Where connections are intercepted a name means the addresses that it had at the
-start. Loopback and DNS are meant only if they are named: localhost:5432.
+Where connections are intercepted a name means the addresses that it had
+at the start. Loopback and DNS are meant only if they are named, as by
+localhost:5432.
 
-Intercepted are new TCP connections of the network namespace in which fault
-runs, if --upstream means them. These narrow it:
+Intercepted are new TCP connections of the network namespace in which
+fault runs, if --upstream means them. These narrow it:
 
-  --cgroup PATH            to a cgroup and those below
-  --capture-process NAME   to the processes of a name
-  --capture-pid PID        to one process
+  --cgroup PATH          to a cgroup and those below
+  --capture-process NAME to the processes of a name
+  --capture-pid PID      to one process
 
-What is not meant passes through unaltered, or is left alone by the kernel; the
-summary counts both, by reason.
+What is not meant passes through unaltered, or is left alone by the
+kernel; the summary counts both, by reason.
 
-Without --upstream, or with --transparent off, nothing is intercepted. Clients
-then ask for the proxy, at --proxy-address:
+Without --upstream, or with --transparent off, nothing is intercepted.
+Clients then ask for the proxy, at --proxy-address:
 
   fault run --with-latency --latency-mean 300 &
   curl -x http://127.0.0.1:3180 http://example.com/
@@ -41,21 +43,22 @@ then ask for the proxy, at --proxy-address:
 
 const schedulesTopic = `--FAULT-sched says when a fault is on; without it, always.
 
-  --latency-sched 'start:30s,duration:1m;start:90%,duration:5%' --duration 10m
+  --latency-sched 'start:30s,duration:1m;start:90%,duration:5%'
 
-Periods are separated by ` + "`;`" + `, and each has a start and a duration. Without start
-a period begins at once, without duration it lasts to the end. A start alone
-followed by a duration alone is one period: start:30s;duration:3m.
+Periods are separated by ` + "`;`" + `, and each has a start and a duration. Without
+start a period begins at once, without duration it lasts to the end. A
+start alone followed by a duration alone is one: start:30s;duration:3m.
 
-  30s  5m  1h30m  1.5h     a number and a unit, or several that are added
-  90                       seconds
-  50%                      of --duration, which is then needed
+  30s  5m  1h30m  1.5h   a number and a unit, or several that are added
+  90                     seconds
+  50%                    of --duration, which is then needed
 
-Times count from the moment that the run is ready. Periods that overlap are one.
-Faults have schedules independent of each other.
+Times count from the moment that the run is ready. Periods that overlap
+are one. Faults have schedules independent of each other.
 
-Connections that are open obey it, too. A piece that is on its way when a period
-ends keeps its delay; what waits for a slow or dead line leaves at once.
+Connections that are open obey it, too. A piece that is on its way when a
+period ends keeps its delay; what waits for a slow or dead line leaves at
+once.
 `
 
 // exits is what the exit codes of commands say beyond their being that.
@@ -79,8 +82,9 @@ func exitCodesTopic(root *cobra.Command) string {
 		}
 	}
 	b.WriteString(`
-Errors are on stderr: ` + "`error: `" + ` and one sentence, then perhaps ` + "`hint: `" + ` and what
-to type. ` + "`warning: `" + ` is what there is to know although the run goes on.
+Errors are on stderr: ` + "`error: `" + ` and a sentence, then perhaps ` + "`hint: `" + `
+and what to type. ` + "`warning: `" + ` is what there is to know although the run
+goes on.
 `)
 	return b.String()
 }

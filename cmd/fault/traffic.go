@@ -49,7 +49,7 @@ func addTrafficFlags(cmd *cobra.Command) *trafficFlags {
 	more(s.add(cmd.Flags().VarPF(&f.upstreams, "upstream", "u", "* host host:port *.host CIDR !pattern; repeatable"), []string{"FAULT_UPSTREAMS"}),
 		"It says which connections go through the faults, and, where connections are intercepted, which are diverted at all. "+
 			"Without it nothing is intercepted, and all that comes to the proxy goes through the faults. `fault help upstreams` has the patterns.")
-	more(s.value(&f.transparent, "transparent", "auto, on or off: whether to intercept", "FAULT_TRANSPARENT"),
+	more(s.value(&f.transparent, "transparent", "intercept, or explicit only: auto, on or off", "FAULT_TRANSPARENT"),
 		"With `auto` connections are intercepted if there is an upstream and this host lets us; else the start page says why not. "+
 			"With `on` the run ends where they cannot be. With `off` there is only the proxy, for clients that ask for it.")
 	more(s.toggle(&f.stealth, "stealth", "the same as --transparent on", "FAULT_ENABLE_STEALTH"),
