@@ -2,13 +2,10 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"os"
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/faultproxy/fault/agent/lines"
 )
 
 func TestParseStat(t *testing.T) {
@@ -57,9 +54,8 @@ func TestProcesses(t *testing.T) {
 func FuzzParseStat(f *testing.F) {
 	f.Add("10 (tmux: server) S 1 10 10 34816 10 4194560")
 	f.Fuzz(func(t *testing.T, text string) {
-		p, ok := parseStat(text)
-		if ok && !strings.HasPrefix(text, fmt.Sprintf("%d (%s) ", p.pid, p.name)) && !strings.HasPrefix(text, "0") && !strings.HasPrefix(text, "+") {
-			t.Fatalf("%q: %v, shown as %q", text, p, lines.Shown(p.name, math.MaxInt))
+		if p, ok := parseStat(text); ok && !strings.Contains(text, " ("+p.name+") ") {
+			t.Fatalf("%q: %v", text, p)
 		}
 	})
 }

@@ -16,7 +16,7 @@ func newDemo(env environment) *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	address := text{kind: "ADDRESS", value: "127.0.0.1", mayBeEmpty: true}
+	address := text{kind: "HOST", value: "127.0.0.1", mayBeEmpty: true}
 	port := whole("PORT", "a port, 0 to 65535", 0, 65535).byDefault(7070)
 	cmd := &cobra.Command{
 		Use:   "run [ADDRESS] [PORT]",

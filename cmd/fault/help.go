@@ -37,11 +37,11 @@ func commandHelp(cmd *cobra.Command) string {
 	if says == "" {
 		says = cmd.Short + "."
 	}
-	takes := cmd.UseLine()
+	line := cmd.UseLine()
 	if cmd.HasSubCommands() {
-		takes = cmd.CommandPath() + " COMMAND"
+		line = cmd.CommandPath() + " COMMAND"
 	}
-	fmt.Fprintf(&b, "%s\n\nUsage: %s\n", strings.TrimSpace(says), takes)
+	fmt.Fprintf(&b, "%s\n\nUsage: %s\n", strings.TrimSpace(says), line)
 	if cmd.HasExample() {
 		fmt.Fprintf(&b, "\nExamples:\n%s\n", cmd.Example)
 	}

@@ -90,6 +90,12 @@ func TestTopics(t *testing.T) {
 		if o.code != 0 || o.stderr != "" || len(rows) < 5 || len(rows) > 40 && topic.name != "faults" && topic.name != "environment" {
 			t.Errorf("%s: exit %d, %d rows, %s", topic.name, o.code, len(rows), o.stderr)
 		}
+		for _, row := range rows {
+			// Seven columns are the margin of the man page that has some of them.
+			if topic.name != "json" && topic.name != "faults" && topic.name != "environment" && utf8.RuneCountInString(row) > helpWidth-7 {
+				t.Errorf("%s: too wide for a man page: %s", topic.name, row)
+			}
+		}
 		if !strings.Contains(list, "\n  "+topic.name+" ") {
 			t.Errorf("`fault help` has no %s", topic.name)
 		}

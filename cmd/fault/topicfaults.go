@@ -39,8 +39,8 @@ on or false, 0, no, off. Pieces meet faults in this order.
 func writeFlag(b *strings.Builder, f *pflag.Flag) {
 	fmt.Fprintf(b, "  %s%s\n", spelled(f), byDefault(f))
 	says := f.Usage
-	if range_ := takes(f); range_ != "" {
-		says += "; " + range_
+	if values := takes(f); values != "" {
+		says += "; " + values
 	}
 	writeColumns(b, "", detailColumn, " ", strings.Fields(says+inVariables(f)))
 }
