@@ -45,9 +45,10 @@ const schedulesTopic = `--FAULT-sched says when a fault is on; without it, alway
 
   --latency-sched 'start:30s,duration:1m;start:90%,duration:5%'
 
-Periods are separated by ` + "`;`" + `, and each has a start and a duration. Without
-start a period begins at once, without duration it lasts to the end. A
-start alone followed by a duration alone is one: start:30s;duration:3m.
+Periods are separated by ` + "`;`" + `, and each has a start and a duration.
+Without start a period begins at once, without duration it lasts to the
+end. A start alone followed by a duration alone is one period, too:
+start:30s;duration:3m.
 
   30s  5m  1h30m  1.5h   a number and a unit, or several that are added
   90                     seconds
