@@ -2,10 +2,7 @@
 
 package agent
 
-import (
-	"errors"
-	"net/netip"
-)
+import "errors"
 
 func currentNetns() (uint64, error) { return 0, errors.ErrUnsupported }
 
@@ -13,9 +10,6 @@ func processName(_, _ uint32, thread string) string { return thread }
 
 // openConnections is asked for only where connections are intercepted.
 func openConnections() *int { return nil }
-
-// Peers are not known here.
-func Peers() []netip.AddrPort { return nil }
 
 // descriptorLimit is not asked for: nothing is intercepted that could be left
 // alone.

@@ -9,8 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/faultproxy/fault/agent"
 )
 
 // complete offers the names of /etc/hosts and whom this host is connected to.
@@ -35,7 +33,7 @@ func (p *patterns) complete(typed string) ([]string, cobra.ShellCompDirective) {
 			choices = append(choices, offer(name, "in /etc/hosts"))
 		}
 	}
-	for _, peer := range distinctPeers(agent.Peers()) {
+	for _, peer := range distinctPeers(peers()) {
 		choices = append(choices, offer(peer, "connected now"))
 	}
 	return choices, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder

@@ -1,11 +1,8 @@
-package agent
+package main
 
 import (
-	"bufio"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
-	"io/fs"
 	"net/netip"
 	"os"
 	"strconv"
@@ -24,28 +21,18 @@ const (
 	tcpListen      = "0A"
 )
 
-// eachTCPSocket visits the TCP sockets of this network namespace.
-func eachTCPSocket(visit func(tcpSocket)) error {
+// tcpSockets are those of this network namespace, as far as they can be read.
+func tcpSockets() []tcpSocket {
+	var all []tcpSocket
 	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
-		f, err := os.Open(table)
-		if err != nil {
-			if table == "/proc/self/net/tcp6" && errors.Is(err, fs.ErrNotExist) {
-				continue // a kernel without IPv6
+		text, _ := os.ReadFile(table)
+		for row := range strings.Lines(string(text)) {
+			if s, ok := parseTCPSocket(row); ok {
+				all = append(all, s)
 			}
-			return err
-		}
-		rows := bufio.NewScanner(f)
-		for rows.Scan() {
-			if s, ok := parseTCPSocket(rows.Text()); ok {
-				visit(s)
-			}
-		}
-		f.Close()
-		if rows.Err() != nil {
-			return rows.Err()
 		}
 	}
-	return nil
+	return all
 }
 
 func parseTCPSocket(row string) (s tcpSocket, ok bool) {
@@ -77,39 +64,21 @@ func addressInProc(text string) (netip.AddrPort, bool) {
 	return netip.AddrPortFrom(addr.Unmap(), uint16(port)), ok && err == nil
 }
 
-// openConnections counts the TCP connections of this network namespace, but
-// for those within the host; nil if that cannot be told.
-func openConnections() *int {
-	n := 0
-	err := eachTCPSocket(func(s tcpSocket) {
-		if s.state == tcpEstablished && !s.remote.Addr().IsLoopback() {
-			n++
-		}
-	})
-	if err != nil {
-		return nil
-	}
-	return &n
-}
-
-// Peers are the far ends of the TCP connections that programs of this network
+// peers are the far ends of the TCP connections that programs of this network
 // namespace have opened; in no order, and one for each connection.
-func Peers() []netip.AddrPort {
+func peers() []netip.AddrPort {
+	sockets := tcpSockets()
 	listening := make(map[uint16]bool)
-	var open []tcpSocket
-	_ = eachTCPSocket(func(s tcpSocket) {
-		switch s.state {
-		case tcpListen:
+	for _, s := range sockets {
+		if s.state == tcpListen {
 			listening[s.local.Port()] = true
-		case tcpEstablished:
-			open = append(open, s)
-		}
-	})
-	var peers []netip.AddrPort
-	for _, s := range open {
-		if !listening[s.local.Port()] {
-			peers = append(peers, s.remote)
 		}
 	}
-	return peers
+	var far []netip.AddrPort
+	for _, s := range sockets {
+		if s.state == tcpEstablished && !listening[s.local.Port()] {
+			far = append(far, s.remote)
+		}
+	}
+	return far
 }

@@ -1,4 +1,4 @@
-package agent
+package main
 
 import (
 	"net"
@@ -46,12 +46,12 @@ func TestPeers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer accepted.Close()
-	peers := Peers()
-	if at := client.RemoteAddr().(*net.TCPAddr).AddrPort(); !slices.Contains(peers, at) {
-		t.Errorf("no %v in %v", at, peers)
+	open := peers()
+	if at := client.RemoteAddr().(*net.TCPAddr).AddrPort(); !slices.Contains(open, at) {
+		t.Errorf("no %v in %v", at, open)
 	}
-	if at := client.LocalAddr().(*net.TCPAddr).AddrPort(); slices.Contains(peers, at) {
-		t.Errorf("the client %v is in %v", at, peers)
+	if at := client.LocalAddr().(*net.TCPAddr).AddrPort(); slices.Contains(open, at) {
+		t.Errorf("the client %v is in %v", at, open)
 	}
 }
 
