@@ -57,10 +57,10 @@ func hostNames(file io.Reader) []string {
 }
 
 // distinctPeers are them as upstreams, sorted, each once.
-func distinctPeers(peers []netip.AddrPort) []string {
-	slices.SortFunc(peers, netip.AddrPort.Compare)
+func distinctPeers(open []netip.AddrPort) []string {
+	slices.SortFunc(open, netip.AddrPort.Compare)
 	var texts []string
-	for _, peer := range slices.Compact(peers) {
+	for _, peer := range slices.Compact(open) {
 		texts = append(texts, peer.String())
 	}
 	return texts

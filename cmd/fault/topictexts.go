@@ -65,7 +65,7 @@ once.
 // exits is what the exit codes of commands say beyond their being that.
 var exits = []struct{ path, says string }{
 	{"run", "0 whoever ended it: --duration, Ctrl-C, SIGTERM, SIGHUP"},
-	{"check", "1 if there is a `no`"},
+	{"check", "1 if connections cannot be intercepted"},
 	{"status", "1 if no agent runs"},
 }
 
