@@ -32,7 +32,8 @@ duration go on.`, pause)
 
 func newResume(env environment) *cobra.Command {
 	return newSteering(env, "resume", "Let a paused agent inject again",
-		`Let an agent inject its faults again, as their schedules say, after "fault pause".`, resume)
+		`Let an agent inject its faults again, as their schedules say, after
+"fault pause".`, resume)
 }
 
 func newStop(env environment) *cobra.Command {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -134,7 +135,8 @@ func TestStatusOnATerminal(t *testing.T) {
 	terminal.Close()
 	var shown bytes.Buffer
 	_, _ = io.Copy(&shown, screen) // which ends in EIO
-	want := fmt.Sprintf("%5s  UPSTREAMS  OPEN  MATCHED  ERRORS  FAULTS ON\r\n%5d  *,!db        42    1,204       0  1 of 2\r\n", "PID", pid)
+	width := max(len("PID"), len(strconv.Itoa(pid)))
+	want := fmt.Sprintf("%*s  UPSTREAMS  OPEN  MATCHED  ERRORS  FAULTS ON\r\n%*d  *,!db        42    1,204       0  1 of 2\r\n", width, "PID", width, pid)
 	if shown.String() != want {
 		t.Errorf("it shows\n%swant\n%s", shown.String(), want)
 	}
