@@ -75,19 +75,19 @@ func (p *page) chosen() []entry {
 	if drawsDelays(in.Fault) {
 		if p.full {
 			b.row("asked", plain(in.String()), kept)
-			b.row("injected", b.fitting("injected", m.parts()), kept)
+			b.row("injected", m.numbers(b.room("injected"), p.gap), kept)
 		} else {
-			b.row("", fitting(p.limit-p.label, p.gap, m.parts()), kept)
+			b.row("", m.numbers(p.limit-p.label, p.gap), kept)
 		}
 		b.histogram(m)
 		late := measure(on.Late)
-		b.row("late", b.fitting("late", late.lateParts()), lateRow)
+		b.row("late", fitting(b.room("late"), p.gap, late.lateParts()), lateRow)
 		return b.entries
 	}
 	b.row("asked", plain(in.String()), kept)
 	b.row("injected", did(in, on), kept)
 	if _, ok := in.Fault.(faults.PacketLoss); ok && m.n > 0 {
-		b.row("stalls", b.fitting("stalls", m.parts()), kept)
+		b.row("stalls", m.numbers(b.room("stalls"), p.gap), kept)
 		b.histogram(m)
 	}
 	return b.entries
@@ -130,10 +130,8 @@ func (b *block) second(what string) string {
 	return style.Left(what, 10)
 }
 
-// fitting is parts behind a second label.
-func (b *block) fitting(what string, parts []row) row {
-	return fitting(b.limit-b.label-style.Width(b.second(what)), b.gap, parts)
-}
+// room is how many columns there are behind a second label.
+func (b *block) room(what string) int { return b.limit - b.label - style.Width(b.second(what)) }
 
 // histogram draws one, if there is anything in it: with an axis, or in a window
 // that is not wide with its ends in words.
@@ -162,13 +160,19 @@ func (b *block) histogram(m measured) {
 	b.entries = append(b.entries, entry{row: r, goes: axisRow})
 }
 
-// parts are the numbers about delays.
-func (m *measured) parts() []row {
+// numbers is what is known about delays. If there is no room for all of it,
+// how many there are, and the longest ones stay.
+func (m *measured) numbers(limit int, gap string) row {
 	value := func(v float64) string { return m.number(v, 1) }
-	return []row{
-		named("n", count(m.n), ""), named("mean", value(m.mean), ""), named("p50", value(m.p50), ""),
-		named("p95", value(m.p95), ""), named("p99", value(m.p99), ""), named("max", value(m.most), "ms"),
+	n, longest := named("n", count(m.n), ""), named("max", value(m.most), "ms")
+	mean, p50 := named("mean", value(m.mean), ""), named("p50", value(m.p50), "")
+	p95, p99 := named("p95", value(m.p95), ""), named("p99", value(m.p99), "")
+	for _, parts := range [][]row{{n, mean, p50, p95, p99, longest}, {n, mean, p50, p99, longest}, {n, p50, p99, longest}} {
+		if together("  ", parts) <= limit {
+			return fitting(limit, gap, parts)
+		}
 	}
+	return fitting(limit, gap, []row{n, longest})
 }
 
 // lateParts are the numbers about how much of delays was not drawn.

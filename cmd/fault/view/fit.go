@@ -45,6 +45,9 @@ func (p *page) fit(entries []entry) []row {
 	if excess() > 0 {
 		entries = without(entries, reasonRow, len(entries))
 	}
+	for pairs > 1 && excess() > 0 {
+		pairs--
+	}
 	if excess() > 0 {
 		pairs = none
 	}

@@ -101,6 +101,14 @@ func state(id string, s faults.Schedule, at, end time.Duration) agent.FaultState
 	return f
 }
 
+// pair has flows, open ones, delayed pieces and bytes.
+func pair(process string, pid uint32, upstream string, n [4]uint64, mean time.Duration) agent.Pair {
+	return agent.Pair{
+		Process: process, PID: pid, Upstream: upstream,
+		Flows: n[0], Open: n[1], Delayed: n[2], MeanDelay: mean, Bytes: n[3],
+	}
+}
+
 // aRun is the run of the design: 1:12 of 5:00, three faults.
 func aRun() *agent.Snapshot {
 	const at, end = 72 * second, 300 * second
@@ -138,12 +146,12 @@ func aRun() *agent.Snapshot {
 			Injected: []agent.Injected{latency, bandwidth, answer},
 		},
 		Pairs: []agent.Pair{
-			{"curl", 51702, "api.example.com:443", 412, 3, 412, 301400 * time.Microsecond, 8.1e6},
-			{"python3", 2210, "db.internal:5432", 388, 20, 388, 299 * milli, 20.4e6},
-			{"node", 991, "10.0.3.7:9200", 204, 12, 204, 302200 * time.Microsecond, 11.8e6},
-			{"", 0, "example.com:80", 158, 7, 158, 300100 * time.Microsecond, 9e5},
-			{"nginx", 0, "10.0.3.9:8080", 31, 0, 31, 298800 * time.Microsecond, 77e3},
-			{"wget", 51811, "[2001:db8::7]:443", 12, 0, 0, 0, 512},
+			pair("curl", 51702, "api.example.com:443", [4]uint64{412, 3, 412, 8.1e6}, 301400*time.Microsecond),
+			pair("python3", 2210, "db.internal:5432", [4]uint64{388, 20, 388, 20.4e6}, 299*milli),
+			pair("node", 991, "10.0.3.7:9200", [4]uint64{204, 12, 204, 11.8e6}, 302200*time.Microsecond),
+			pair("", 0, "example.com:80", [4]uint64{158, 7, 158, 9e5}, 300100*time.Microsecond),
+			pair("nginx", 0, "10.0.3.9:8080", [4]uint64{31, 0, 31, 77e3}, 298800*time.Microsecond),
+			pair("wget", 51811, "[2001:db8::7]:443", [4]uint64{12, 0, 0, 512}, 0),
 		},
 		MorePairs: 7,
 	}

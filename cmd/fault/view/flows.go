@@ -117,11 +117,7 @@ func (p *page) parted(limit int, role style.Role, parts map[string]uint64) row {
 			}
 			texts = append(texts, inRole(role, words.Count(others)+" other"))
 		}
-		width := len(p.gap) * (len(texts) - 1)
-		for _, t := range texts {
-			width += t.width
-		}
-		if width <= limit && shown <= most || shown <= 1 {
+		if together(p.gap, texts) <= limit && shown <= most || shown <= 1 {
 			return fitting(limit, p.gap, texts)
 		}
 	}

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"slices"
 	"time"
 
 	"github.com/faultproxy/fault/agent/style"
@@ -9,56 +10,66 @@ import (
 
 // header says how the run is, and what it is about.
 func (p *page) header() row {
-	var r row
-	r.add(0, " ").add(style.Title, "fault").add(0, " ")
-	gap := "   "
-	if p.f.Columns >= 80 {
-		r.add(0, " ")
-	}
-	if p.full {
-		gap = "    "
-	}
+	r := plain(" ")
+	r.add(style.Title, "fault").to(len(" fault") + len(p.apart()))
 	r.join(p.running())
 	if p.s.Ending {
 		return r
 	}
-	left := p.limit - r.width
-	var where row
-	if p.s.Proxy.IsValid() {
-		if p.full {
-			where.add(0, "proxy ")
+	gap := p.gap + " "
+	parts := p.about()
+	for len(parts) > 0 && r.width+len(gap)+together(gap, parts) > p.limit {
+		if len(gap) > 2 {
+			gap = gap[1:]
+		} else {
+			parts = p.shorter(parts, p.limit-r.width-len(gap))
 		}
-		where.add(0, p.s.Proxy.String())
 	}
-	families := "IPv4"
-	if p.s.IPv6 {
-		families = "IPv4 and IPv6"
+	if len(parts) > 0 {
+		r.add(0, gap).join(fitting(p.limit, gap, parts))
 	}
-	if where.width > 0 {
-		where = plainAfter(gap, where)
-	}
-	const fewest = 12 // columns of upstreams that still say something
-	upstreams := p.foreign(p.s.Upstreams)
-	if where.width > left {
-		where = row{}
-	}
-	left -= where.width + len(gap)
-	if upstreams != "" && left >= min(fewest, style.Width(upstreams)) {
-		upstreams = style.Cut(upstreams, left)
-		r.add(0, gap).add(0, upstreams)
-		left -= style.Width(upstreams) + len(gap)
-	}
-	if p.full && p.r.Intercepted && left >= len(families) {
-		r.add(0, gap).add(0, families)
-	}
-	r.join(where)
 	return r
 }
 
-func plainAfter(gap string, part row) row {
-	r := plain(gap)
-	r.join(part)
-	return r
+// about is what the run is about: upstreams, families, the proxy.
+func (p *page) about() []row {
+	var parts []row
+	if p.s.Upstreams != "" {
+		parts = append(parts, plain(p.foreign(p.s.Upstreams)))
+	}
+	if p.full && p.r.Intercepted {
+		parts = append(parts, plain(p.families()))
+	}
+	if p.s.Proxy.IsValid() {
+		where := p.s.Proxy.String()
+		if p.full {
+			where = "proxy " + where
+		}
+		parts = append(parts, plain(where))
+	}
+	return parts
+}
+
+func (p *page) families() string {
+	if p.s.IPv6 {
+		return "IPv4 and IPv6"
+	}
+	return "IPv4"
+}
+
+// shorter makes parts take less: without the families, then with less of the
+// upstreams, then without one more.
+func (p *page) shorter(parts []row, limit int) []row {
+	const fewest = 12 // columns that still say something
+	if len(parts) > 1 && parts[1].spans[0].text == p.families() {
+		return slices.Delete(parts, 1, 2)
+	}
+	left := limit - together("  ", parts[1:]) - 2
+	if p.s.Upstreams != "" && left >= fewest && parts[0].width > left {
+		parts[0] = plain(style.Cut(parts[0].spans[0].text, left))
+		return parts
+	}
+	return parts[:len(parts)-1]
 }
 
 // running is the state of the run, and how far it is.

@@ -12,7 +12,7 @@ import (
 
 // keys is what they do, for the help.
 var keys = [][2]string{
-	{"q, Ctrl-C", "end: detach, drain at most 5 s, summary; again: end the rest at once"},
+	{"q, Ctrl-C", "end: detach, drain for at most 5 s; again: end the rest at once"},
 	{"p", "pause or resume all faults"},
 	{"tab", "next fault and link in the histogram"},
 	{"?", "this list, the start page, the last notices; any key closes it"},
@@ -58,8 +58,8 @@ func (p *page) startPage(most int) []row {
 	var rows []row
 	for line := range strings.Lines(strings.Trim(p.s.StartPage, "\n") + "\n") {
 		text := p.foreign(strings.TrimRight(ansi.Strip(line), "\n"))
-		for part := range strings.SplitSeq(ansi.Wrap(text, p.limit-1, ""), "\n") {
-			rows = append(rows, plain(" "+part))
+		for part := range strings.SplitSeq(ansi.Wrap(text, p.limit, ""), "\n") {
+			rows = append(rows, plain(part))
 		}
 	}
 	rows = append([]row{{}}, rows...)

@@ -74,8 +74,8 @@ func (m *measured) counts(bins int) []int64 {
 		if bar.Count == 0 {
 			continue
 		}
-		middle := 10*bar.From + 5*(bar.To-bar.From)
-		if at := middle - m.from; at >= 0 && at <= span {
+		// Percentiles are the upper ends of what it cannot tell apart, too.
+		if at := 10*bar.To - m.from; at >= 0 && at <= span {
 			counts[min(at*int64(bins)/span, int64(bins)-1)] += bar.Count
 		}
 	}

@@ -2,6 +2,7 @@ package view
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/faultproxy/fault/agent"
 	"github.com/faultproxy/fault/agent/style"
@@ -78,15 +79,20 @@ func (p *page) columns() columns {
 }
 
 func (c columns) header() row {
-	return c.row("process", "upstream", [4]string{"flows", "open", "mean delay", "bytes"}, style.Dim)
+	r := c.row("process", "upstream", [4]string{"flows", "open", "mean delay", "bytes"})
+	var text strings.Builder
+	for _, s := range r.spans {
+		text.WriteString(s.text)
+	}
+	return inRole(style.Dim, text.String())
 }
 
-func (c columns) row(process, upstream string, numbers [4]string, role style.Role) row {
+func (c columns) row(process, upstream string, numbers [4]string) row {
 	var r row
-	r.add(0, " ").add(role, style.Left(process, c.process)).add(0, "  ").add(role, style.Left(upstream, c.upstream))
+	r.add(0, " "+style.Left(process, c.process)+"  "+style.Left(upstream, c.upstream))
 	for i, width := range []int{c.flows, c.open, c.mean, c.bytes} {
 		if width > 0 {
-			r.add(role, style.Right(numbers[i], width))
+			r.add(0, style.Right(numbers[i], width))
 		}
 	}
 	return r
@@ -98,13 +104,16 @@ func (p *page) pair(c columns, pair agent.Pair) row {
 		mean = tenths(pair.MeanDelay) + " ms"
 	}
 	return c.row(p.process(pair, c.process), style.Cut(p.foreign(pair.Upstream), c.upstream),
-		[4]string{words.Count(pair.Flows), words.Count(pair.Open), mean, size(pair.Bytes)}, 0)
+		[4]string{words.Count(pair.Flows), words.Count(pair.Open), mean, size(pair.Bytes)})
 }
 
 // process is a program's name, cut to a width, and its pid, which is not.
 func (p *page) process(pair agent.Pair, width int) string {
 	if pair.Process == "" {
-		return style.Cut("(explicit client)", width)
+		if width < len("(explicit client)") {
+			return "(explicit)"
+		}
+		return "(explicit client)"
 	}
 	pid := ""
 	if pair.PID != 0 {

@@ -72,27 +72,30 @@ func (r *row) text(st style.Style, limit int) string {
 // fitting is parts with a gap between them, as many as limit has room for: if
 // the gap costs one, it gets smaller first.
 func fitting(limit int, gap string, parts []row) row {
-	for {
-		width := len(gap) * (len(parts) - 1)
-		for _, part := range parts {
-			width += part.width
-		}
-		switch {
-		case width <= limit || len(parts) <= 1:
-			var r row
-			for i, part := range parts {
-				if i > 0 {
-					r.add(0, gap)
-				}
-				r.join(part)
-			}
-			return r
-		case len(gap) > 2:
+	for len(parts) > 1 && together(gap, parts) > limit {
+		if len(gap) > 2 {
 			gap = gap[1:]
-		default:
+		} else {
 			parts = parts[:len(parts)-1]
 		}
 	}
+	var r row
+	for i, part := range parts {
+		if i > 0 {
+			r.add(0, gap)
+		}
+		r.join(part)
+	}
+	return r
+}
+
+// together is how many columns parts take with a gap between them.
+func together(gap string, parts []row) int {
+	width := len(gap) * (len(parts) - 1)
+	for _, part := range parts {
+		width += part.width
+	}
+	return width
 }
 
 // labelled is a row that begins with a label, and goes on with parts.

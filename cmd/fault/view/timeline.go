@@ -29,7 +29,10 @@ func (p *page) timeLines() []entry {
 	if p.s.Duration > 0 {
 		r := p.labelled("progress")
 		r.join(p.progress()).add(0, p.gap)
-		r.add(0, fmt.Sprintf("%s, %s left", p.percent(), clock(whole(p.s.Duration)-whole(p.s.At))))
+		r.add(0, p.percent())
+		if !p.s.Ending {
+			r.add(0, ", "+clock(whole(p.s.Duration)-whole(p.s.At))+" left")
+		}
 		e = append(e, entry{row: r, goes: timeRow})
 	}
 	for _, i := range p.shown {

@@ -95,14 +95,21 @@ func newPage(s *agent.Snapshot, f Frame) *page {
 	default:
 		p.layout = layout{gap: "  ", label: 11, bars: max(1, f.Columns-10), pairs: 3}
 	}
-	for _, i := range p.shown {
-		more := min(style.Width(p.name(i)), 16) + 2 - p.label
-		if more > 0 && f.Columns >= 80 {
-			p.bars -= more
-		}
-		p.label += max(0, more)
-	}
+	p.widen()
 	return p
+}
+
+// widen makes room for long names of faults, at the cost of the bars.
+func (p *page) widen() {
+	longest := 0
+	for i := range p.s.Faults {
+		longest = max(longest, style.Width(p.name(i)))
+	}
+	more := max(0, min(longest, 16)+2-p.label)
+	p.label += more
+	if p.f.Columns >= 80 {
+		p.bars -= more
+	}
 }
 
 // wide is the rows of a window of 80 columns and more.
@@ -119,8 +126,11 @@ func (p *page) wide() []entry {
 		}
 		e = append(e, chosen...)
 	}
-	e = append(e, entry{goes: blank}, entry{goes: table}, entry{goes: blank})
-	e = append(e, p.reasons()...)
+	e = append(e, entry{goes: blank}, entry{goes: table})
+	if reasons := p.reasons(); len(reasons) > 0 {
+		e = append(e, entry{goes: blank})
+		e = append(e, reasons...)
+	}
 	if p.full {
 		e = append(e, entry{goes: blank})
 	}
