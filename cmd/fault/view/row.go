@@ -2,6 +2,8 @@ package view
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -106,5 +108,12 @@ func (p *page) labelled(label string, parts ...row) row {
 	return r
 }
 
-// foreign is text that is not ours, made safe to show and to measure.
-func (p *page) foreign(text string) string { return p.f.Style.Glyphs(lines.Shown(text, 200)) }
+// foreign is text that is not ours, made safe to show and to measure: it does
+// not combine with what is before it.
+func (p *page) foreign(text string) string {
+	text = lines.Shown(text, 200)
+	if first, size := utf8.DecodeRuneInString(text); unicode.IsMark(first) {
+		text = "?" + text[size:]
+	}
+	return p.f.Style.Glyphs(text)
+}
