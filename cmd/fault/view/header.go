@@ -65,9 +65,11 @@ func (p *page) shorter(parts []row, limit int) []row {
 		return slices.Delete(parts, 1, 2)
 	}
 	left := limit - together("  ", parts[1:]) - 2
-	if p.s.Upstreams != "" && left >= fewest && parts[0].width > left {
-		parts[0] = plain(style.Cut(parts[0].spans[0].text, left))
-		return parts
+	if p.s.Upstreams != "" && left >= fewest {
+		if cut := plain(style.Cut(parts[0].spans[0].text, left)); cut.width < parts[0].width {
+			parts[0] = cut
+			return parts
+		}
 	}
 	return parts[:len(parts)-1]
 }
