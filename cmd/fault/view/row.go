@@ -3,7 +3,6 @@ package view
 import (
 	"strings"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/charmbracelet/x/ansi"
 
@@ -109,11 +108,16 @@ func (p *page) labelled(label string, parts ...row) row {
 }
 
 // foreign is text that is not ours, made safe to show and to measure: it does
-// not combine with what is before it.
+// not combine with what is before it, and nothing in it decides how wide it is.
 func (p *page) foreign(text string) string {
-	text = lines.Shown(text, 200)
-	if first, size := utf8.DecodeRuneInString(text); unicode.IsMark(first) {
-		text = "?" + text[size:]
-	}
+	first := true
+	text = strings.Map(func(r rune) rune {
+		combines := first && unicode.IsMark(r) || unicode.Is(unicode.Variation_Selector, r)
+		first = false
+		if combines {
+			return '?'
+		}
+		return r
+	}, lines.Shown(text, 200))
 	return p.f.Style.Glyphs(text)
 }
