@@ -12,10 +12,9 @@ import (
 )
 
 // Usable says whether a view can be shown: both are terminals, which can draw
-// (name is the value of TERM) and are ours to draw on.
+// (name is the value of TERM, if the system has that) and are ours to draw on.
 func Usable(stdin, stdout *os.File, name string) bool {
-	return name != "" && name != "dumb" && term.IsTerminal(int(stdin.Fd())) && term.IsTerminal(int(stdout.Fd())) &&
-		inForeground(stdout)
+	return draws(name) && term.IsTerminal(int(stdin.Fd())) && term.IsTerminal(int(stdout.Fd())) && inForeground(stdout)
 }
 
 // output writes to a terminal from a goroutine of its own, so that whoever
