@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
 )
@@ -165,7 +166,7 @@ func carried(f *proxy.Flow) string {
 	case f.Err != nil && down+up == 0:
 		return ""
 	case !f.Matched:
-		return size(down + up)
+		return words.Size(down + up)
 	}
-	return size(down) + " ↓  " + style.Right(size(up)+" ↑", 8)
+	return words.Size(down) + " ↓  " + style.Right(words.Size(up)+" ↑", 8)
 }

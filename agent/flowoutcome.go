@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
 )
@@ -72,7 +73,7 @@ func did(f *proxy.Flow, plan []faults.Planned) []doing {
 			d.long, d.short = fmt.Sprintf("%s %d of %d", name, in.Hit, in.Tried), name
 		case faults.Blackhole:
 			if in.Pieces == 0 || in.Swallowed > 0 {
-				d.long, d.short = name+" "+size(uint64(in.Swallowed)), name
+				d.long, d.short = name+" "+words.Size(uint64(in.Swallowed)), name
 			}
 		}
 		all = append(all, d)

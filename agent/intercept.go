@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/bpf"
 	"github.com/faultproxy/fault/proxy"
 	"github.com/faultproxy/fault/proxy/upstream"
@@ -42,7 +43,7 @@ func prepare(ctx context.Context, cfg *Config, start *steps) (*interception, err
 	err := bpf.Check()
 	if err == nil {
 		if n := names(cfg.Upstreams); n > 0 {
-			start.begin(fmt.Sprintf("resolving %s", counted(n, "name")))
+			start.begin(fmt.Sprintf("resolving %s", words.Counted(n, "name")))
 		}
 		i.meant, err = resolved(ctx, cfg.Upstreams)
 	}

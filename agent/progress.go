@@ -48,7 +48,7 @@ func (r *reporter) progress(now time.Duration) time.Duration {
 func progressText(r *Report, open int64) string {
 	parts := []string{fmt.Sprintf("%d open, %d ended, %d passed", open, r.Flows, r.Flows-r.Matched)}
 	if r.Intercepted {
-		parts = append(parts, fmt.Sprintf("%d left alone", total(r.leftAlone())))
+		parts = append(parts, fmt.Sprintf("%d left alone", total(r.LeftAlone())))
 	}
 	parts = append(parts, fmt.Sprintf("%d errors", total(r.Errors)))
 	text := strings.Join(parts, ", ")

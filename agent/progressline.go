@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/faults"
 )
 
@@ -17,7 +18,7 @@ func progressLine(look style.Style, now time.Time, r *Report, open int64) string
 	}
 	room := lineColumns(look)
 	did := soFarInWords(r)
-	errors := count(total(r.Errors)) + " errors"
+	errors := words.Count(total(r.Errors)) + " errors"
 	heads := progressHeads(r, open, errors)
 	head := fitted(room, heads...)
 	for i := len(heads) - 1; i >= 0 && len(did) > 0; i-- { // rather the first fault than all counts
@@ -50,11 +51,11 @@ func progressLine(look style.Style, now time.Time, r *Report, open int64) string
 
 // progressHeads is the counts so far, in forms that say less and less.
 func progressHeads(r *Report, open int64, errors string) []string {
-	now := count(open) + " open, "
-	ended := count(r.Flows) + " ended, "
-	rest := count(r.Flows-r.Matched) + " passed, "
+	now := words.Count(open) + " open, "
+	ended := words.Count(r.Flows) + " ended, "
+	rest := words.Count(r.Flows-r.Matched) + " passed, "
 	if r.Intercepted {
-		rest += count(total(r.leftAlone())) + " left alone, "
+		rest += words.Count(total(r.LeftAlone())) + " left alone, "
 	}
 	return []string{now + ended + rest + errors, now + ended + errors, now + errors}
 }
@@ -71,14 +72,14 @@ func soFarInWords(r *Report) []doing {
 		case faults.Bandwidth:
 			long = unknown
 			if sum.BusiestSecond > 0 {
-				long = "busiest second " + size(uint64(sum.BusiestSecond))
+				long = "busiest second " + words.Size(uint64(sum.BusiestSecond))
 			}
 		case faults.PacketLoss, faults.HTTPResponse:
-			long = count(in.Hit) + " of " + count(in.Tried)
+			long = words.Count(in.Hit) + " of " + words.Count(in.Tried)
 		case faults.Blackhole:
-			long = flows(in.Flows) + ", " + size(sum.Swallowed)
+			long = flows(in.Flows) + ", " + words.Size(sum.Swallowed)
 		default:
-			long = "n " + count(sum.Delay.TotalCount())
+			long = "n " + words.Count(sum.Delay.TotalCount())
 			if h := sum.Delay; h.TotalCount() > 0 {
 				short := fmt.Sprintf("mean %.1f p99 %.1f ms", h.Mean()/1000, float64(h.ValueAtQuantile(99))/1000)
 				all[i] = doing{name: names[i], long: long + " " + short, short: short}

@@ -163,9 +163,9 @@ func passedReason(f *proxy.Flow) string {
 	return "upstream-not-matched"
 }
 
-// leftAlone is the connect(2) calls that were none of ours; nil if nobody
+// LeftAlone is the connect(2) calls that were none of ours; nil if nobody
 // counted.
-func (r *Report) leftAlone() map[string]uint64 {
+func (r *Report) LeftAlone() map[string]uint64 {
 	if !r.Intercepted {
 		return nil
 	}

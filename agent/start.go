@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy/mapping"
 )
@@ -125,7 +126,7 @@ func faultFields(cfg *Config, s *scene) []field {
 	for i, f := range cfg.Faults {
 		switch f := f.Fault.(type) {
 		case faults.Latency:
-			q := func(share float64) string { return ms(faults.Quantile(f.Delay, share)) }
+			q := func(share float64) string { return words.MS(faults.Quantile(f.Delay, share)) }
 			all = append(all, field{label: "expect", wideOnly: true, entries: []entry{{
 				text: fmt.Sprintf("%s p50 %s, p95 %s, p99 %s ms", names[i], q(.5), q(.95), q(.99)),
 			}}})
@@ -193,7 +194,7 @@ func ends(cfg *Config, look style.Style) entry {
 	if cfg.Duration == 0 {
 		return entry{text: how + " " + by, short: by}
 	}
-	after := "after " + clock(cfg.Duration)
+	after := "after " + words.Clock(cfg.Duration)
 	return entry{text: after + ", or " + how + " " + by, short: after + ", " + by}
 }
 
@@ -202,5 +203,5 @@ func known(n *int) string {
 	if n == nil {
 		return ""
 	}
-	return count(*n) + " "
+	return words.Count(*n) + " "
 }

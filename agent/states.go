@@ -6,6 +6,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/faults"
 )
 
@@ -114,12 +115,12 @@ func changeLine(look style.Style, now time.Time, c change) string {
 	case c.next == faults.Never:
 		next = "; " + onOff(c.on) + " to the end"
 	default:
-		next = "; " + onOff(!c.on) + " at " + clock(c.next)
+		next = "; " + onOff(!c.on) + " at " + words.Clock(c.next)
 	}
 	if look.Columns == 0 {
 		return fmt.Sprintf("%s %s %s (%s), %d open%s\n", stamp(now), c.id, onOff(c.on), c.cause, c.open, next)
 	}
-	why := fmt.Sprintf(" (%s), %s open", c.cause, count(c.open))
+	why := fmt.Sprintf(" (%s), %s open", c.cause, words.Count(c.open))
 	var role style.Role
 	if c.on {
 		role = style.Good

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/agent/words"
 )
 
 // summary says what happened.
@@ -30,7 +31,7 @@ func (p *summaryText) title(text string) string { return p.look.As(style.Title, 
 
 // ended is the first line.
 func ended(r *Report) (text, exit string) {
-	text = fmt.Sprintf("fault ended after %s (%s)", clock(r.Lasted.Round(100*time.Millisecond)), r.Reason)
+	text = fmt.Sprintf("fault ended after %s (%s)", words.Clock(r.Lasted.Round(100*time.Millisecond)), r.Reason)
 	return text, fmt.Sprintf("exit %d", r.exitCode())
 }
 
@@ -48,12 +49,12 @@ func (p *summaryText) wide(cfg *Config, r *Report) {
 		p.printf("\n")
 	}
 	p.total("flows", r.Flows, fmt.Sprintf("%s matched, %s passed through; %s cut off at the end",
-		count(r.Matched), count(r.Flows-r.Matched), count(r.CutOff)), 0)
+		words.Count(r.Matched), words.Count(r.Flows-r.Matched), words.Count(r.CutOff)), 0)
 	if len(r.Passed) > 0 {
 		p.total("passed", total(r.Passed), parted(inWords(r.Passed, ReasonWords)), 0)
 	}
 	if r.Intercepted {
-		p.total("left alone", total(r.leftAlone()), parted(inWords(r.leftAlone(), ReasonWords)), 0)
+		p.total("left alone", total(r.LeftAlone()), parted(inWords(r.LeftAlone(), ReasonWords)), 0)
 	}
 	p.total("errors", total(r.Errors), parted(inWords(r.Errors, FailureWords)), badIf(total(r.Errors)))
 	if r.Intercepted && r.Open != nil {
@@ -75,7 +76,7 @@ func (p *summaryText) wide(cfg *Config, r *Report) {
 
 // total is a count and what it is made of, both in a role.
 func (p *summaryText) total(label string, n uint64, parts string, role style.Role) {
-	number := count(n)
+	number := words.Count(n)
 	begin := leftAs(p.look, style.Title, label, 10) + " " + strings.Repeat(" ", max(0, 6-len(number))) + p.look.As(role, number)
 	indent := 11 + max(6, len(number)) + 3
 	columns := pageColumns(p.look)
@@ -98,7 +99,7 @@ func caveats(cfg *Config, r *Report) []string {
 	case r.Pauses == 1:
 		texts = append(texts, fmt.Sprintf("paused once, %s: this run differs from its replay", pausedFor(r)))
 	default:
-		texts = append(texts, fmt.Sprintf("paused %s times, %s: this run differs from its replay", count(r.Pauses), pausedFor(r)))
+		texts = append(texts, fmt.Sprintf("paused %s times, %s: this run differs from its replay", words.Count(r.Pauses), pausedFor(r)))
 	}
 	switch {
 	case r.Matched > 0:
@@ -110,7 +111,7 @@ func caveats(cfg *Config, r *Report) []string {
 	return texts
 }
 
-func pausedFor(r *Report) string { return clock(r.Paused.Round(100 * time.Millisecond)) }
+func pausedFor(r *Report) string { return words.Clock(r.Paused.Round(100 * time.Millisecond)) }
 
 // badIf is the role of a number of failures.
 func badIf(failures uint64) style.Role {

@@ -3,7 +3,6 @@ package agent
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/style"
@@ -47,25 +46,9 @@ func TestIDs(t *testing.T) {
 	}
 }
 
-func TestFormats(t *testing.T) {
+func TestQuoted(t *testing.T) {
 	for got, want := range map[string]string{
-		clock(5 * time.Minute):          "5:00",
-		clock(3723 * second):            "1:02:03",
-		clock(500 * milli):              "0:00.5",
-		count(uint64(4982)):             "4,982",
-		count(999):                      "999",
-		count(1234567):                  "1,234,567",
-		size(512):                       "512 B",
-		size(4100000):                   "4.1 MB",
-		ms(382200 * time.Microsecond):   "382",
-		ms(99 * milli):                  "99",
-		ms(1500 * time.Microsecond):     "1.5",
-		percent(.1):                     "10.0 %",
-		percent(1):                      "100 %",
-		percent(.0302):                  "3.02 %",
-		percent(.00012):                 "0.0120 %",
-		percent(0):                      "0 %",
-		quoted([]string{"run", "-u=*"}): `run '-u=*'`,
+		quoted([]string{"run", "-u=*"}):                   `run '-u=*'`,
 		quoted([]string{"a b", "", "it's", "x=1,2", "é"}): `'a b' '' 'it'\''s' x=1,2 'é'`,
 	} {
 		if got != want {

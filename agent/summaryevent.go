@@ -26,14 +26,14 @@ func flowCounts(r *Report) event.Flows {
 		Met: r.Flows, Matched: r.Matched, Passed: total(r.Passed), Errors: total(r.Errors), CutOff: r.CutOff,
 	}
 	if r.Intercepted {
-		f.LeftAlone = event.Some(total(r.leftAlone()))
+		f.LeftAlone = event.Some(total(r.LeftAlone()))
 	}
 	return f
 }
 
 // reasons are copies: what is told must not change any more.
 func reasons(r *Report) event.Reasons {
-	return event.Reasons{Passed: maps.Clone(r.Passed), LeftAlone: r.leftAlone(), Errors: maps.Clone(r.Errors)}
+	return event.Reasons{Passed: maps.Clone(r.Passed), LeftAlone: r.LeftAlone(), Errors: maps.Clone(r.Errors)}
 }
 
 func injectedEvents(r *Report) []event.Injected {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/agent/words"
 )
 
 // narrow is a summary for windows that have no room for the other one.
@@ -88,18 +89,18 @@ func (p *summaryText) narrowOutcome(name string, in *Injected) {
 // room.
 func (p *summaryText) narrowTotals(r *Report) {
 	say := func(label string, n uint64, text string, role style.Role) {
-		begin := leftAs(p.look, style.Title, label, 10) + strings.Repeat(" ", max(1, 7-len(count(n)))) + count(n)
-		room := pageColumns(p.look) - len("  ") - max(17, 11+len(count(n)))
+		begin := leftAs(p.look, style.Title, label, 10) + strings.Repeat(" ", max(1, 7-len(words.Count(n)))) + words.Count(n)
+		room := pageColumns(p.look) - len("  ") - max(17, 11+len(words.Count(n)))
 		p.printf("%s\n", strings.TrimRight(begin+"  "+p.look.As(role, style.CutEnd(text, room)), " "))
 	}
-	matched := count(r.Matched) + " matched"
+	matched := words.Count(r.Matched) + " matched"
 	if r.CutOff > 0 {
-		matched += fmt.Sprintf(", %s cut off", count(r.CutOff))
+		matched += fmt.Sprintf(", %s cut off", words.Count(r.CutOff))
 	}
 	say("flows", r.Flows, matched, 0)
 	failed := total(r.Errors)
 	if r.Intercepted {
-		say("left alone", total(r.leftAlone()), "errors "+count(failed), badIf(failed))
+		say("left alone", total(r.LeftAlone()), "errors "+words.Count(failed), badIf(failed))
 	}
 	if len(r.Passed) > 0 {
 		say("passed", total(r.Passed), parted(inWords(r.Passed, ReasonWords)), 0)

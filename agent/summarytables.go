@@ -8,6 +8,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/faults"
 )
 
@@ -40,7 +41,7 @@ func measuredValues(h *hdrhistogram.Histogram, digits int) delayValues {
 		return fmt.Sprintf("%.*f", digits, us/1000)
 	}
 	q := func(percent float64) string { return value(float64(h.ValueAtQuantile(percent))) }
-	return delayValues{count(n), value(h.Mean()), q(50), q(95), q(99), value(float64(h.Max()))}
+	return delayValues{words.Count(n), value(h.Mean()), q(50), q(95), q(99), value(float64(h.Max()))}
 }
 
 // tenths is a duration in milliseconds, to a tenth.
@@ -148,7 +149,7 @@ func (p *summaryText) done(r *Report) {
 func outcome(in *Injected, sum *LinkInjected) (wanted string, did []string) {
 	switch f := in.Fault.(type) {
 	case faults.Bandwidth:
-		rate, unit := scaled(f.Rate)
+		rate, unit := words.Scaled(f.Rate)
 		busiest := unknown
 		if sum.BusiestSecond > 0 {
 			busiest = fmt.Sprintf("%.2f %s/s in the busiest second", float64(sum.BusiestSecond)*rate/f.Rate, unit)
@@ -157,15 +158,15 @@ func outcome(in *Injected, sum *LinkInjected) (wanted string, did []string) {
 	case faults.PacketLoss:
 		did = []string{hitOf(in, " packets")}
 		if h := sum.Delay; h.TotalCount() > 0 {
-			stall := func(us int64) string { return count((us + 500) / 1000) }
+			stall := func(us int64) string { return words.Count((us + 500) / 1000) }
 			did = append(did, fmt.Sprintf("stall p50 %s p99 %s max %s ms",
 				stall(h.ValueAtQuantile(50)), stall(h.ValueAtQuantile(99)), stall(h.Max())))
 		}
-		return percent(f.Share()), did
+		return words.Percent(f.Share()), did
 	case faults.Blackhole:
-		return "nothing arrives", []string{fmt.Sprintf("%s, %s swallowed", flows(in.Flows), size(sum.Swallowed))}
+		return "nothing arrives", []string{fmt.Sprintf("%s, %s swallowed", flows(in.Flows), words.Size(sum.Swallowed))}
 	case faults.HTTPResponse:
-		return percent(f.Probability) + " of requests", []string{hitOf(in, "")}
+		return words.Percent(f.Probability) + " of requests", []string{hitOf(in, "")}
 	}
 	return in.String(), []string{flows(in.Flows)}
 }
@@ -174,7 +175,7 @@ func flows(n uint64) string {
 	if n == 1 {
 		return "1 flow"
 	}
-	return count(n) + " flows"
+	return words.Count(n) + " flows"
 }
 
 // hitOf is the share that was chosen of what was decided about.
@@ -182,5 +183,5 @@ func hitOf(in *Injected, what string) string {
 	if in.Tried == 0 {
 		return unknown + ", 0 of 0" + what
 	}
-	return fmt.Sprintf("%s, %s of %s%s", percent(float64(in.Hit)/float64(in.Tried)), count(in.Hit), count(in.Tried), what)
+	return fmt.Sprintf("%s, %s of %s%s", words.Percent(float64(in.Hit)/float64(in.Tried)), words.Count(in.Hit), words.Count(in.Tried), what)
 }

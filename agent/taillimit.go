@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/faults"
 )
 
@@ -89,6 +90,6 @@ func (r *reporter) tellRest(n uint64) {
 	case 1:
 		r.print("… 1 more flow in this second\n")
 	default:
-		r.print(fmt.Sprintf("… %s more flows in this second\n", count(n)))
+		r.print(fmt.Sprintf("… %s more flows in this second\n", words.Count(n)))
 	}
 }

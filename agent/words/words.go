@@ -34,6 +34,14 @@ func Count[T ~int | ~int64 | ~uint64](n T) string {
 	return digits
 }
 
+// Counted prints a number of things: 1 flow, 2 flows.
+func Counted[T ~int | ~int64 | ~uint64](n T, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return Count(n) + " " + thing + "s"
+}
+
 // Size prints bytes: 512 B, 4.1 MB.
 func Size(n uint64) string {
 	if n < 1000 {

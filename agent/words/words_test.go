@@ -14,6 +14,8 @@ func TestWords(t *testing.T) {
 		Count(uint64(4982)):           "4,982",
 		Count(999):                    "999",
 		Count(int64(1234567)):         "1,234,567",
+		Counted(1, "flow"):            "1 flow",
+		Counted(2000, "flow"):         "2,000 flows",
 		Size(512):                     "512 B",
 		Size(4100000):                 "4.1 MB",
 		MS(382200 * time.Microsecond): "382",

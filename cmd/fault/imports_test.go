@@ -27,7 +27,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"agent/control":  {"agent/event"},
 		"agent":          {"agent/control", "agent/event", "agent/lines", "agent/style", "agent/words", "bpf", "faults", "netns", "proxy", "proxy/mapping", "proxy/upstream"},
 		"cmd/fault/demo": {"agent/lines"},
-		"cmd/fault/view": {"agent", "agent/lines", "agent/style", "agent/words", "bpf", "faults"},
+		"cmd/fault/view": {"agent", "agent/lines", "agent/style", "agent/words", "faults"},
 		"cmd/fault":      {"agent", "agent/control", "agent/event", "agent/lines", "agent/style", "agent/words", "cmd/fault/demo", "cmd/fault/view", "faults", "proxy", "proxy/mapping", "proxy/upstream"},
 	}
 	seen := make(map[string]bool)

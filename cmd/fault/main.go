@@ -9,9 +9,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/faultproxy/fault/agent"
+	"github.com/faultproxy/fault/agent/style"
 	"github.com/spf13/cobra"
 )
 
@@ -26,13 +28,14 @@ func main() {
 	// A reader of our output that went away must not end the run.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(context.Background(), environment{
-		stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, agent: agent.Run,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, agent: agent.Run,
 	}, os.Args[1:]))
 }
 
 // environment is everything outside that a command uses, so that tests can
 // run it in their own process.
 type environment struct {
+	stdin          *os.File // nil is none
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	signals        <-chan os.Signal // that ask for the end
@@ -51,10 +54,9 @@ func run(ctx context.Context, env environment, args []string) int {
 		return 0
 	}
 	message, hint, code := explain(err)
-	fmt.Fprintf(env.stderr, "error: %s\n", message)
-	if hint != "" {
-		fmt.Fprintf(env.stderr, "hint: %s\n", hint)
-	}
+	// The flags may be what is wrong.
+	look := env.styleOf(env.stderr, slices.Contains(args, "--no-color"))
+	env.report(look, style.Bad, "error", message, hint)
 	return code
 }
 
@@ -82,6 +84,7 @@ programs, for as long as it runs, and leaves nothing behind.
 	root.Flags().BoolP("version", "V", false, "print the version")
 	root.PersistentFlags().SortFlags = false
 	logs := addLogFlags(root)
+	addNoColor(root)
 	ignored := root.PersistentFlags().VarPF(&text{mayBeEmpty: true}, "api-address", "", "does nothing, as there is no API")
 	ignored.Hidden = true
 	annotate(ignored, variableAnnotation, "FAULT_API_SERVICE_ADDRESS")

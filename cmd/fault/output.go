@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"time"
 
@@ -11,6 +10,8 @@ import (
 
 	"github.com/faultproxy/fault/agent"
 	"github.com/faultproxy/fault/agent/lines"
+	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/cmd/fault/view"
 )
 
 const outputTitle = "Output"
@@ -38,14 +39,15 @@ func addOutputFlags(cmd *cobra.Command) *outputFlags {
 const farewell = 300 * time.Millisecond
 
 // open gives the configuration its writers, and returns what closes them.
-// What is meant for people goes to stdout, unless that is for JSON alone.
-func (f *outputFlags) open(cfg *agent.Config, stdout io.Writer, out *lines.Writer) (func(), error) {
+// What is meant for people goes to stdout, in a style, unless that is for JSON
+// alone.
+func (f *outputFlags) open(cfg *agent.Config, out *lines.Writer, look style.Style) (func(), error) {
 	if f.json == jsonStdout {
 		cfg.JSON = out
 		return func() {}, nil
 	}
 	if !f.noUI {
-		cfg.Out, cfg.SummaryJSON = out, !isTerminal(stdout)
+		cfg.Out, cfg.Style, cfg.SummaryJSON = out, look, look.Columns == 0
 	}
 	if f.json == "" {
 		return func() {}, nil
@@ -61,15 +63,15 @@ func (f *outputFlags) open(cfg *agent.Config, stdout io.Writer, out *lines.Write
 	}, nil
 }
 
-// isTerminal says whether somebody may be looking. What else is a character
-// device, such as /dev/null, nobody reads.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
+// screen is the view, if this run is to have one: stdout is a terminal that we
+// may draw on, and has no lines on it.
+func (f *outputFlags) screen(env environment, logs *logFlags, look style.Style) *view.Screen {
+	stdout, ok := env.stdout.(*os.File)
+	if !ok || env.stdin == nil || f.tail || f.noUI || f.json == jsonStdout || logs.stdout ||
+		!view.Usable(env.stdin, stdout, env.terminalName()) {
+		return nil
 	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return view.New(view.Options{Input: env.stdin, Output: stdout, Style: look})
 }
 
 // jsonTarget is a flag value: where JSON goes; empty is nowhere.

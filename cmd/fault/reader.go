@@ -1,15 +1,38 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"strings"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/faultproxy/fault/agent/style"
 )
+
+// addNoColor adds the flag that takes colour from everything.
+func addNoColor(root *cobra.Command) {
+	more(section{root, globalTitle}.toggle(new(bool), "no-color", "write without colour"),
+		"So does NO_COLOR, whatever its value. Bold and dim text stay, on a terminal; CLICOLOR_FORCE wants colour where there is no terminal.")
+}
+
+// style is what text of a command looks like that is written to w.
+func (e environment) style(cmd *cobra.Command, w io.Writer) style.Style {
+	noColor, _ := cmd.Flags().GetBool("no-color")
+	return e.styleOf(w, noColor)
+}
+
+// report writes an error or a warning to stderr, and what to do about it.
+func (e environment) report(look style.Style, role style.Role, word, message, hint string) {
+	text := look.As(role, word+":") + " " + message + "\n"
+	if hint != "" {
+		text += look.As(style.Accent, "hint:") + " " + hint + "\n"
+	}
+	fmt.Fprint(e.stderr, look.Glyphs(text))
+}
 
 // styleOf is what text looks like that is written to w.
 //
@@ -18,7 +41,8 @@ import (
 // w is.
 func (e environment) styleOf(w io.Writer, noColor bool) style.Style {
 	columns := columnsOf(w)
-	terminal := columns > 0 && e.getenv("TERM") != "dumb"
+	name := e.terminalName()
+	terminal := columns > 0 && name != "" && name != "dumb"
 	s := style.Style{Columns: columns, ASCII: terminal && !e.knowsUTF8()}
 	forced := e.getenv("CLICOLOR_FORCE")
 	switch {
@@ -30,6 +54,14 @@ func (e environment) styleOf(w io.Writer, noColor bool) style.Style {
 		s.Palette = style.Colour
 	}
 	return s
+}
+
+// terminalName is the kind of terminal; empty if nobody says. Windows has one.
+func (e environment) terminalName() string {
+	if runtime.GOOS == "windows" {
+		return "windows"
+	}
+	return e.getenv("TERM")
 }
 
 // knowsUTF8 says whether a terminal shows more than ASCII. Linux's own console

@@ -14,6 +14,8 @@ import (
 
 	"github.com/faultproxy/fault/agent"
 	"github.com/faultproxy/fault/agent/lines"
+	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/cmd/fault/view"
 	"github.com/faultproxy/fault/proxy/upstream"
 )
 
@@ -76,12 +78,11 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) error {
 	ctx, hurry, stop := env.untilAsked(cmd.Context())
 	defer stop()
-	warn := func(text, hint string) {
-		fmt.Fprintf(env.stderr, "warning: %s\n", text)
-		if hint != "" {
-			fmt.Fprintf(env.stderr, "hint: %s\n", hint)
-		}
-	}
+	// To be stopped by a key or by the terminal would freeze the connections
+	// of others.
+	view.IgnoreStops()
+	look, lookOfErrors := env.style(cmd, env.stdout), env.style(cmd, env.stderr)
+	warn := func(text, hint string) { env.report(lookOfErrors, style.Warn, "warning", text, hint) }
 	line := newCommandLine(cmd.Flags())
 	cfg, err := f.config(ctx, line)
 	if err != nil {
@@ -100,7 +101,7 @@ func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) 
 		return err
 	}
 	defer closeLog()
-	closeOutput, err := f.output.open(&cfg, env.stdout, stdout)
+	closeOutput, err := f.output.open(&cfg, stdout, look)
 	if err != nil {
 		return err
 	}
@@ -115,6 +116,14 @@ func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) 
 	}
 	defer restore()
 	cfg.Log, cfg.Warn, cfg.Hurry = log, warn, hurry
+	if screen := f.output.screen(env, logs, look); screen != nil {
+		cfg.Screen, cfg.Warn = screen, screen.Notice
+		defer func() {
+			for _, n := range screen.Notices() {
+				warn(n.Text, n.Hint)
+			}
+		}()
+	}
 	_, err = env.agent(ctx, cfg)
 	return err
 }

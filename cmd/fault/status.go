@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/faultproxy/fault/agent/control"
 	"github.com/faultproxy/fault/agent/event"
@@ -43,10 +40,10 @@ agent of another user.`,
 			if len(found) == 0 {
 				return errNoAgent
 			}
-			fmt.Fprint(env.stdout, listed(found, asJSON, reader(env.stdout)))
+			fmt.Fprint(env.stdout, listed(found, asJSON, env.style(cmd, env.stdout)))
 			for _, f := range found {
 				if f.err != nil && f.err.Code != control.NotAllowed {
-					fmt.Fprintf(env.stderr, "warning: %s\n", said(f.peer, f.err))
+					env.report(env.style(cmd, env.stderr), style.Warn, "warning", said(f.peer, f.err), "")
 				}
 			}
 			if ctx.Err() != nil {
@@ -93,29 +90,16 @@ func lookAt(ctx context.Context, peers []control.Peer) []found {
 	return there
 }
 
-// reader is who reads what is written to w; nil if no terminal shows it.
-func reader(w io.Writer) *style.Style {
-	file, ok := w.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return nil
-	}
-	columns, _, err := term.GetSize(int(file.Fd()))
-	if err != nil || columns == 0 {
-		columns = helpWidth
-	}
-	return &style.Style{Columns: columns}
-}
-
 // listed is agents for a program, for a terminal or for a pipe.
-func listed(all []found, asJSON bool, terminal *style.Style) string {
+func listed(all []found, asJSON bool, look style.Style) string {
 	var b strings.Builder
 	switch {
 	case asJSON:
 		for _, f := range all {
 			b.WriteString(event.Line(f.object()))
 		}
-	case terminal != nil:
-		return statusTable(all, *terminal)
+	case look.Columns > 0:
+		return statusTable(all, look)
 	default:
 		for _, f := range all {
 			b.WriteString(strings.Join(f.cells(), "\t") + "\n")

@@ -78,7 +78,7 @@ func TestStatusLines(t *testing.T) {
 60001	-	-	-	-	-	-	-	-
 99	-	-	-	-	-	-	-	-
 `
-	if got := listed(someAgents(), false, nil); got != want {
+	if got := listed(someAgents(), false, style.Style{}); got != want {
 		t.Errorf("%swant\n%s", got, want)
 	}
 }
@@ -90,7 +90,7 @@ func TestStatusJSON(t *testing.T) {
 {"schema":1,"pid":99,"own_pid":99,"error":"no-answer"}
 `
 	all := someAgents()
-	got := listed(append(all[:2], all[3:]...), true, &style.Style{Columns: 20})
+	got := listed(append(all[:2], all[3:]...), true, style.Style{Columns: 20})
 	if got != want {
 		t.Errorf("%swant\n%s", got, want)
 	}
@@ -122,7 +122,7 @@ func FuzzStatusTable(f *testing.F) {
 		if n := strings.Count(text, "\n"); n < 1+len(all) || n > 1+2*len(all) {
 			t.Errorf("%d lines for %d agents", n, len(all))
 		}
-		for line := range strings.Lines(listed(all, false, nil)) {
+		for line := range strings.Lines(listed(all, false, style.Style{})) {
 			if n := strings.Count(line, "\t"); n != len(statusColumns)-1 {
 				t.Errorf("%d tabs: %q", n, line)
 			}

@@ -129,7 +129,7 @@ func TestStatusOnATerminal(t *testing.T) {
 	if err := pty.Setsize(terminal, &pty.Winsize{Rows: 24, Cols: 50}); err != nil {
 		t.Fatal(err)
 	}
-	if code := run(t.Context(), environment{stdout: terminal, stderr: io.Discard, getenv: os.Getenv}, []string{"status"}); code != 0 {
+	if code := run(t.Context(), environment{stdout: terminal, stderr: io.Discard, getenv: func(string) string { return "" }}, []string{"status"}); code != 0 {
 		t.Errorf("exit %d", code)
 	}
 	terminal.Close()

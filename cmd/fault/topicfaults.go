@@ -49,6 +49,8 @@ func writeFlag(b *strings.Builder, f *pflag.Flag) {
 var otherVariables = []struct{ name, does string }{
 	{"FAULT_ACTIVE_HELP", "0: completion explains nothing"},
 	{"HTTP_PROXY, HTTPS_PROXY, NO_PROXY", "`fault demo run`: how it gets to other hosts"},
+	{"NO_COLOR, CLICOLOR_FORCE", "no colour; colour where there is no terminal"},
+	{"LC_ALL, LC_CTYPE, LANG, TERM", "which glyphs the terminal has"},
 	{"SSL_CERT_FILE, SSL_CERT_DIR", "the authorities to trust instead of the system's"},
 }
 

@@ -199,10 +199,10 @@ func did(in *agent.Injected, on *agent.LinkInjected) row {
 		return shareOf(in, "requests")
 	case faults.Blackhole:
 		var r row
-		r.add(style.Accent, plural(in.Flows, "flow")).add(0, ", ").add(style.Accent, size(on.Swallowed)).add(0, " swallowed")
+		r.add(style.Accent, words.Counted(in.Flows, "flow")).add(0, ", ").add(style.Accent, size(on.Swallowed)).add(0, " swallowed")
 		return r
 	}
-	return inRole(style.Accent, plural(in.Flows, "flow"))
+	return inRole(style.Accent, words.Counted(in.Flows, "flow"))
 }
 
 // shareOf is how much was chosen of what was decided about.

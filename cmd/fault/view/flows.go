@@ -3,9 +3,9 @@ package view
 import (
 	"strings"
 
+	"github.com/faultproxy/fault/agent"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/agent/words"
-	"github.com/faultproxy/fault/bpf"
 	"github.com/faultproxy/fault/faults"
 )
 
@@ -31,14 +31,14 @@ func (p *page) flowsApart() []row {
 	}
 	parts := []row{plain(words.Count(total(p.r.Passed)) + passed)}
 	if p.r.Intercepted {
-		parts = append(parts, plain(words.Count(total(p.leftAlone()))+" left alone"))
+		parts = append(parts, plain(words.Count(total(p.r.LeftAlone()))+" left alone"))
 	}
 	var role style.Role
 	n := total(p.r.Errors)
 	if n > 0 {
 		role = style.Bad
 	}
-	return append(parts, inRole(role, plural(n, "error")))
+	return append(parts, inRole(role, words.Counted(n, "error")))
 }
 
 // bytes is what went on, and what waits.
@@ -55,17 +55,6 @@ func (p *page) bytes() row {
 	return r
 }
 
-// leftAlone is the connect(2) calls that were none of ours.
-func (p *page) leftAlone() map[string]uint64 {
-	parts := make(map[string]uint64)
-	for verdict, n := range p.r.Connects {
-		if verdict != bpf.Intercepted && verdict != bpf.Agent {
-			parts[string(verdict)] = n
-		}
-	}
-	return parts
-}
-
 // reasons is why flows passed, were left alone, or failed.
 func (p *page) reasons() []entry {
 	errors := spareRow
@@ -76,18 +65,19 @@ func (p *page) reasons() []entry {
 	for _, kind := range []struct {
 		label string
 		parts map[string]uint64
+		words func(string) string
 		role  style.Role
 		goes  class
 	}{
-		{"passed", p.r.Passed, 0, reasonRow},
-		{"left alone", p.leftAlone(), 0, reasonRow},
-		{"errors", p.r.Errors, style.Bad, errors},
+		{"passed", p.r.Passed, agent.ReasonWords, 0, reasonRow},
+		{"left alone", p.r.LeftAlone(), agent.ReasonWords, 0, reasonRow},
+		{"errors", p.r.Errors, agent.FailureWords, style.Bad, errors},
 	} {
 		if total(kind.parts) == 0 {
 			continue
 		}
 		r := p.labelled(kind.label)
-		r.join(p.parted(p.limit-r.width, kind.role, kind.parts))
+		r.join(p.parted(p.limit-r.width, kind.role, kind.parts, kind.words))
 		e = append(e, entry{row: r, goes: kind.goes})
 	}
 	return e
@@ -95,7 +85,7 @@ func (p *page) reasons() []entry {
 
 // parted is the parts of a count, the largest first; those for which there is
 // no room are one.
-func (p *page) parted(limit int, role style.Role, parts map[string]uint64) row {
+func (p *page) parted(limit int, role style.Role, parts map[string]uint64, say func(string) string) row {
 	most := 3
 	if p.full {
 		most = 5
@@ -104,7 +94,7 @@ func (p *page) parted(limit int, role style.Role, parts map[string]uint64) row {
 	var counts []uint64
 	for _, word := range words.Largest(parts) {
 		if n := parts[word]; n > 0 {
-			all = append(all, inRole(role, words.Count(n)+" "+p.reason(word)))
+			all = append(all, inRole(role, words.Count(n)+" "+p.foreign(say(word))))
 			counts = append(counts, n)
 		}
 	}
@@ -123,44 +113,10 @@ func (p *page) parted(limit int, role style.Role, parts map[string]uint64) row {
 	}
 }
 
-// reasonWords say the words of JSON as people do, as far as a hyphen is not all
-// that makes them different.
-var reasonWords = map[string]string{
-	"dns":               "DNS",
-	"udp":               "UDP",
-	"device-bound":      "bound to a device",
-	"source-bound":      "bound to a source",
-	"ipv6-only":         "IPv6-only",
-	"ipv6-not-readable": "IPv6, not readable",
-	"link-local":        "link-local",
-	"other-netns":       "other namespaces",
-	"map-full":          "without room",
-	"limit":             "at the limit",
-	"refused":           "refused by upstream",
-	"timeout":           "timed out",
-	"tls":               "TLS",
-	"self":              "to fault itself",
-}
-
-func (p *page) reason(word string) string {
-	if text, ok := reasonWords[word]; ok {
-		return text
-	}
-	return p.foreign(strings.ReplaceAll(word, "-", " "))
-}
-
 func total(parts map[string]uint64) uint64 {
 	var sum uint64
 	for _, n := range parts {
 		sum += n
 	}
 	return sum
-}
-
-// plural is a count and what it counts.
-func plural(n uint64, what string) string {
-	if n != 1 {
-		what += "s"
-	}
-	return words.Count(n) + " " + what
 }

@@ -121,7 +121,7 @@ func (m model) key(msg tea.KeyPressMsg) (model, tea.Cmd) {
 	}
 	switch name {
 	case "q", "ctrl+c":
-		return m, m.then(func() { m.run.End(agent.Reason("key")) })
+		return m, m.then(func() { m.run.End(agent.ByKey) })
 	case "p":
 		return m, m.then(func() {
 			if !m.run.Pause() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/agent/words"
 )
 
 // narrowProgress is how far the run is; false if it has no end.
@@ -111,6 +112,6 @@ func (p *page) oneLine() row {
 	if n > 0 {
 		role = style.Bad
 	}
-	parts = append(parts, inRole(role, plural(n, "error")))
+	parts = append(parts, inRole(role, words.Counted(n, "error")))
 	return fitting(p.limit, "  ", parts)
 }

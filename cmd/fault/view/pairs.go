@@ -49,7 +49,7 @@ func (p *page) table(pairs int) []row {
 		rows = append(rows, p.pair(c, pair))
 	}
 	if n := p.morePairs(pairs); n > 0 {
-		rows = append(rows, inRole(style.Dim, " and "+plural(uint64(n), "more pair")))
+		rows = append(rows, inRole(style.Dim, " and "+words.Counted(uint64(n), "more pair")))
 	}
 	return rows
 }
