@@ -117,6 +117,8 @@ type MissingError struct {
 	Hint string
 	// Err is what the kernel said; it may be nil.
 	Err error
+	// Cause is like Err, where What says it better: for logs only.
+	Cause error
 }
 
 // Error gives What and the kernel's words.
@@ -127,13 +129,42 @@ func (e *MissingError) Error() string {
 	return fmt.Sprintf("%s: %v", e.What, e.Err)
 }
 
-// Unwrap gives [ErrMissing] and the cause.
+// Unwrap gives [ErrMissing] and the causes.
 func (e *MissingError) Unwrap() []error {
-	if e.Err == nil {
-		return []error{ErrMissing}
+	all := []error{ErrMissing}
+	for _, err := range []error{e.Err, e.Cause} {
+		if err != nil {
+			all = append(all, err)
+		}
 	}
-	return []error{ErrMissing, e.Err}
+	return all
 }
+
+// ProgramError is a program that the kernel's verifier does not accept.
+type ProgramError struct {
+	// Program is its name: "connect4".
+	Program string
+	// Reason is the verifier's last line, Omitted how many it said before.
+	Reason  string
+	Omitted int
+	// Err is all that the library said.
+	Err error
+}
+
+// Error names the program and the reason.
+func (e *ProgramError) Error() string {
+	text := fmt.Sprintf("the kernel refused our program `%s`: %s", e.Program, e.Reason)
+	switch e.Omitted {
+	case 0:
+		return text
+	case 1:
+		return text + " (1 line omitted)"
+	}
+	return fmt.Sprintf("%s (%d lines omitted)", text, e.Omitted)
+}
+
+// Unwrap gives the library's error.
+func (e *ProgramError) Unwrap() error { return e.Err }
 
 // CgroupError is a [Config.Cgroup] that is not one.
 type CgroupError struct {

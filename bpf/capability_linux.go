@@ -6,6 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// setcap gives a binary what it needs once and for all.
+const setcap = `sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep "$(command -v fault)"`
+
 // hasCapability says whether a capability is in this thread's effective set.
 // CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON, which were cut from it.
 func hasCapability(c int) bool {
@@ -21,25 +24,58 @@ func hasCapability(c int) bool {
 	return has(c)
 }
 
+// MissingCapabilities names those that this process lacks of the ones that
+// help: "cap_bpf" and "cap_net_admin", which [Attach] needs, and "cap_perfmon",
+// for IPv6 and on older kernels for anything.
+func MissingCapabilities() []string {
+	var missing []string
+	for _, c := range []struct {
+		name  string
+		value int
+	}{{"cap_bpf", unix.CAP_BPF}, {"cap_net_admin", unix.CAP_NET_ADMIN}, {"cap_perfmon", unix.CAP_PERFMON}} {
+		if !hasCapability(c.value) {
+			missing = append(missing, c.name)
+		}
+	}
+	return missing
+}
+
+// inUserNamespace says whether the capabilities of this process are those of a
+// user namespace that was made later than the host's, as in a container without
+// root. bpf(2) takes only the host's.
+func inUserNamespace() bool {
+	const initial = 0xEFFFFFFD // PROC_USER_INIT_INO in include/linux/proc_ns.h
+	var st unix.Stat_t
+	return unix.Stat("/proc/self/ns/user", &st) == nil && st.Ino != initial
+}
+
 // Check returns a [MissingError] that names the capabilities that [Attach]
 // needs and this process lacks; nil if it has them.
 func Check() error {
 	var missing []string
-	if !hasCapability(unix.CAP_BPF) {
-		missing = append(missing, "cap_bpf")
+	for _, name := range MissingCapabilities() {
+		if name != "cap_perfmon" {
+			missing = append(missing, name)
+		}
 	}
-	if !hasCapability(unix.CAP_NET_ADMIN) {
-		missing = append(missing, "cap_net_admin")
+	switch {
+	case len(missing) > 0:
+		return &MissingError{
+			What: fmt.Sprintf("%s %s missing (uid %d)", joinWords(missing), isOrAre(missing), unix.Getuid()),
+			Hint: "use sudo, or once `" + setcap + "`, or `--transparent off`",
+		}
+	case inUserNamespace():
+		return &MissingError{
+			What: fmt.Sprintf("cap_bpf and cap_net_admin are held in a user namespace only (uid %d)", unix.Getuid()),
+			Hint: "bpf(2) takes the host's: run it outside of the container, or use `--transparent off`",
+		}
 	}
-	if len(missing) == 0 {
-		return nil
+	return nil
+}
+
+func isOrAre(words []string) string {
+	if len(words) > 1 {
+		return "are"
 	}
-	verb := "is"
-	if len(missing) > 1 {
-		verb = "are"
-	}
-	return &MissingError{
-		What: fmt.Sprintf("%s %s missing (uid %d)", joinWords(missing), verb, unix.Getuid()),
-		Hint: "use sudo, or once `sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep \"$(command -v fault)\"`, or `--transparent off`",
-	}
+	return "is"
 }

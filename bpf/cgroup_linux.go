@@ -3,6 +3,7 @@ package bpf
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -58,6 +59,80 @@ func openCgroup2(path string) (*os.File, error) {
 		return nil, errors.New("not a folder of a cgroup2 file system")
 	}
 	return f, nil
+}
+
+// TopCgroup is the cgroup that [Attach] takes by default: the path of its
+// folder, "/" if it is not mounted anywhere, and whether every process of the
+// host is in it. The error is that of Attach.
+func TopCgroup() (path string, whole bool, err error) {
+	f, path, err := openCgroup("")
+	if err != nil {
+		return "", false, err
+	}
+	defer f.Close()
+	// Only the root of the hierarchy has no type.
+	var st unix.Stat_t
+	err = unix.Fstatat(int(f.Fd()), "cgroup.type", &st, 0)
+	return path, errors.Is(err, unix.ENOENT), nil
+}
+
+// emptyCgroup makes a cgroup without processes. The caller closes it, and
+// removes it by the function that is returned.
+func emptyCgroup() (dir *os.File, remove func() error, err error) {
+	top, _, err := openCgroup("")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer top.Close()
+	name := fmt.Sprintf("fault-check-%d", os.Getpid())
+	if dir, remove, err = makeCgroup(top, name); err == nil {
+		return dir, remove, nil
+	}
+	// Users have cgroups of their own in which they may make more.
+	if own, ownErr := ownCgroup(); ownErr == nil && own != "/" {
+		dir, remove, ownErr = makeCgroup(top, filepath.Join(strings.TrimPrefix(own, "/"), name))
+		if ownErr == nil {
+			return dir, remove, nil
+		}
+	}
+	return nil, nil, err
+}
+
+// makeCgroup makes a folder below one that is open.
+func makeCgroup(top *os.File, path string) (dir *os.File, remove func() error, err error) {
+	at, err := unix.FcntlInt(top.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := unix.Mkdirat(at, path, 0o755); err != nil {
+		unix.Close(at)
+		return nil, nil, err
+	}
+	remove = func() error {
+		defer unix.Close(at)
+		return unix.Unlinkat(at, path, unix.AT_REMOVEDIR)
+	}
+	fd, err := unix.Openat(at, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, errors.Join(err, remove())
+	}
+	return os.NewFile(uintptr(fd), path), remove, nil
+}
+
+// ownCgroup is the path of this process within cgroup2.
+func ownCgroup() (string, error) {
+	f, err := os.Open("/proc/self/cgroup")
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		if path, ok := strings.CutPrefix(lines.Text(), "0::"); ok {
+			return path, nil
+		}
+	}
+	return "", errors.Join(lines.Err(), errors.New("no cgroup2 in /proc/self/cgroup"))
 }
 
 // cgroup2Mount returns where cgroup2 is mounted, preferring a mount of its

@@ -39,14 +39,11 @@ func Attach(cfg Config) (*Interception, error) {
 	if !cfg.Proxy.Addr().Is4() || cfg.Proxy.Port() == 0 {
 		return nil, fmt.Errorf("attach to %v: not an IPv4 address and port", cfg.Proxy)
 	}
-	if err := Check(); err != nil {
-		return nil, err
-	}
 	if err := checkProcessName(cfg.Process); err != nil {
 		return nil, err
 	}
-	if err := rlimit.RemoveMemlock(); err != nil { // before Linux 5.11
-		return nil, fmt.Errorf("raise the limit of locked memory: %w", err)
+	if err := prepare(); err != nil {
+		return nil, err
 	}
 	if cfg.Process != "" && cfg.PID == 0 {
 		if err := canReadProcessNames(); err != nil {
@@ -58,10 +55,11 @@ func Attach(cfg Config) (*Interception, error) {
 		return nil, err
 	}
 	defer cgroup.Close()
-	i := &Interception{cgroup: path, ipv6: canReadKernel()}
-	if err := i.load(cfg); err != nil {
-		return nil, refused("load programs", err)
+	i, err := load(cfg)
+	if err != nil {
+		return nil, err
 	}
+	i.cgroup = path
 	if err := i.attach(cgroup); err != nil {
 		i.Close()
 		return nil, refused("attach to cgroup "+path, err)
@@ -76,6 +74,33 @@ func (i *Interception) Cgroup() string { return i.cgroup }
 // IPv6 is nil if native IPv6 connections are intercepted, else why not. IPv4
 // connections of IPv6 sockets are intercepted in any case.
 func (i *Interception) IPv6() error { return i.ipv6 }
+
+// prepare makes sure that loading is allowed at all.
+func prepare() error {
+	if err := Check(); err != nil {
+		return err
+	}
+	if err := rlimit.RemoveMemlock(); err != nil { // before Linux 5.11
+		if filtered, ferr := SeccompFilter(); ferr == nil && filtered {
+			return notPermitted(err) // it is bpf(2) that tells whether there is a limit
+		}
+		return &MissingError{
+			What: "the limit of locked memory cannot be raised, of which this kernel takes what BPF needs",
+			Hint: "use sudo, or `ulimit -l unlimited`; Linux 5.11 does without",
+			Err:  err,
+		}
+	}
+	return nil
+}
+
+// load gives programs that are not attached yet.
+func load(cfg Config) (*Interception, error) {
+	i := &Interception{ipv6: canReadKernel()}
+	if err := i.load(cfg); err != nil {
+		return nil, refused("load programs", err)
+	}
+	return i, nil
+}
 
 func (i *Interception) load(cfg Config) error {
 	spec, err := loadIntercept()
@@ -296,51 +321,10 @@ func (i *Interception) Counts() (map[Verdict]uint64, error) {
 // it can have an IPv4-mapped peer, of a process its name.
 func canReadKernel() error {
 	if !hasCapability(unix.CAP_PERFMON) {
-		return &MissingError{What: "cap_perfmon is missing", Hint: "sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep \"$(command -v fault)\""}
+		return &MissingError{What: "cap_perfmon is missing", Hint: setcap}
 	}
 	if _, err := btf.LoadKernelSpec(); err != nil {
 		return &MissingError{What: "this kernel has no BTF", Err: err}
 	}
 	return nil
-}
-
-// refused turns what the kernel said into a [MissingError] where it means that
-// something is not to be had here.
-func refused(action string, err error) error {
-	var verifier *ebpf.VerifierError
-	switch {
-	case errors.As(err, &verifier):
-		return fmt.Errorf("%s: %w", action, err)
-	case errors.Is(err, unix.EPERM):
-		return &MissingError{
-			What: "bpf(2) was refused although the capabilities are held",
-			Hint: "a seccomp filter, kernel lockdown, or an exclusive BPF program on this cgroup may forbid it; in a container use a profile that allows bpf",
-			Err:  err,
-		}
-	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.Is(err, unix.ENOSYS):
-		return &MissingError{
-			What: fmt.Sprintf("this kernel (%s) lacks a BPF feature that interception needs", kernelRelease()),
-			Hint: "Linux 5.8 has all of them; `--transparent off` runs the explicit proxy",
-			Err:  fmt.Errorf("%s: %w", action, err),
-		}
-	}
-	return fmt.Errorf("%s: %w", action, err)
-}
-
-// VerifierLog is all that the kernel's verifier said about a program that it
-// refused; "" if err is not about that.
-func VerifierLog(err error) string {
-	var verifier *ebpf.VerifierError
-	if !errors.As(err, &verifier) {
-		return ""
-	}
-	return fmt.Sprintf("%+v", verifier)
-}
-
-func kernelRelease() string {
-	var u unix.Utsname
-	if err := unix.Uname(&u); err != nil {
-		return "unknown"
-	}
-	return unix.ByteSliceToString(u.Release[:])
 }

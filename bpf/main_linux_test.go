@@ -75,22 +75,6 @@ func enter(cgroup string) error {
 	return os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte("0"), 0)
 }
 
-// ownCgroup is the path of this process within cgroup2.
-func ownCgroup() (string, error) {
-	f, err := os.Open("/proc/self/cgroup")
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
-		var path string
-		if _, err := fmt.Sscanf(lines.Text(), "0::%s", &path); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("no cgroup2 in /proc/self/cgroup")
-}
-
 // needsRoot skips, or fails where a skip would hide that nothing is tested.
 func needsRoot(t *testing.T) {
 	t.Helper()

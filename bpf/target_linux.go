@@ -40,7 +40,7 @@ func canReadProcessNames() error {
 	if err := canReadKernel(); err != nil {
 		hint := instead
 		if !hasCapability(unix.CAP_PERFMON) {
-			hint = "use sudo, or once `sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep \"$(command -v fault)\"`; " + instead
+			hint = "use sudo, or once `" + setcap + "`; " + instead
 		}
 		return &MissingError{What: "processes cannot be told by name", Hint: hint, Err: err}
 	}
@@ -50,7 +50,7 @@ func canReadProcessNames() error {
 		// refused, and does not know the answer to that.
 		if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
 			return &MissingError{
-				What: fmt.Sprintf("this kernel (%s) does not let programs read the names of processes", kernelRelease()),
+				What: fmt.Sprintf("this kernel (%s) does not let programs read the names of processes", HostKernel().Release),
 				Hint: "kernel lockdown `confidentiality` forbids it; " + instead,
 			}
 		}

@@ -1,0 +1,119 @@
+package bpf
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+)
+
+// Trial is what came of trying.
+type Trial struct {
+	// Programs is how many were loaded.
+	Programs int
+	// Unattached is why they were not attached: there was no empty cgroup to
+	// attach them to. It is nil if they were, and detached again.
+	Unattached error
+	// IPv6 is as [Interception.IPv6].
+	IPv6 error
+	// Took is how long it took.
+	Took time.Duration
+}
+
+// Try loads the programs, attaches them to an empty cgroup that it makes, and
+// undoes all of it: no process is affected. The error is that of [Attach], or
+// says what was left.
+func Try() (t Trial, err error) {
+	if err := prepare(); err != nil {
+		return Trial{}, err
+	}
+	cfg := Config{Proxy: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)}
+	began := time.Now()
+	defer func() { t.Took = time.Since(began) }()
+	dir, remove, unattached := emptyCgroup()
+	var i *Interception
+	if unattached != nil {
+		i, err = load(cfg)
+	} else {
+		defer func() {
+			dir.Close()
+			if rerr := remove(); rerr != nil {
+				err = errors.Join(err, fmt.Errorf("remove cgroup %s: %w", dir.Name(), rerr))
+			}
+		}()
+		cfg.Cgroup = fmt.Sprintf("/proc/self/fd/%d", dir.Fd())
+		i, err = Attach(cfg)
+	}
+	if err != nil {
+		return Trial{Unattached: unattached}, err
+	}
+	return Trial{Programs: i.programs(), Unattached: unattached, IPv6: i.ipv6}, i.Close()
+}
+
+// programs is how many are loaded.
+func (i *Interception) programs() int {
+	n := 0
+	for _, p := range []*ebpf.Program{
+		i.objs.FaultSockops, i.objs.FaultPeername4, i.objs.FaultPeername6, i.objs.FaultConnect4, i.objs.FaultConnect6,
+	} {
+		if p != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Attachment is a program of ours on a cgroup, whoever attached it.
+type Attachment struct {
+	// Link is the id of the link that holds it there.
+	Link uint32
+	// Program is its name, as `bpftool prog` shows it.
+	Program string
+	// Cgroup is the id of the cgroup: the inode of its folder.
+	Cgroup uint64
+}
+
+// Attachments finds the programs of this package and of other agents wherever
+// they are attached, in any cgroup. It needs CAP_SYS_ADMIN.
+func Attachments() ([]Attachment, error) {
+	spec, err := loadIntercept()
+	if err != nil {
+		return nil, err
+	}
+	ours := make(map[string]bool)
+	for name := range spec.Programs {
+		ours[name[:min(len(name), 15)]] = true // what the kernel keeps of it
+	}
+	var found []Attachment
+	links := new(link.Iterator)
+	defer links.Close()
+	for links.Next() {
+		info, err := links.Link.Info()
+		if err != nil || info.Type != link.CgroupType {
+			continue
+		}
+		name, err := programOf(info.Program)
+		cgroup := info.Cgroup()
+		// A link whose cgroup has gone holds nothing any more.
+		if err == nil && ours[name] && cgroup != nil && cgroup.CgroupId != 0 {
+			found = append(found, Attachment{uint32(info.ID), name, cgroup.CgroupId})
+		}
+	}
+	return found, links.Err()
+}
+
+func programOf(id ebpf.ProgramID) (string, error) {
+	p, err := ebpf.NewProgramFromID(id)
+	if err != nil {
+		return "", err
+	}
+	defer p.Close()
+	info, err := p.Info()
+	if err != nil {
+		return "", err
+	}
+	return info.Name, nil
+}
