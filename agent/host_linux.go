@@ -1,20 +1,14 @@
 package agent
 
 import (
-	"bufio"
 	"bytes"
-	"encoding/binary"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io/fs"
-	"net/netip"
 	"os"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultproxy/fault/agent/procfs"
 	"github.com/faultproxy/fault/netns"
 )
 
@@ -53,44 +47,17 @@ func processName(pid, tid uint32, thread string) string {
 // openConnections counts the TCP connections of this network namespace, but
 // for those within the host; nil if that cannot be told.
 func openConnections() *int {
+	sockets, err := procfs.Sockets("tcp")
+	if err != nil {
+		return nil
+	}
 	n := 0
-	for _, table := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
-		f, err := os.Open(table)
-		if err != nil {
-			if table == "/proc/self/net/tcp6" && errors.Is(err, fs.ErrNotExist) {
-				continue // a kernel without IPv6
-			}
-			return nil
-		}
-		rows := bufio.NewScanner(f)
-		for rows.Scan() {
-			const remote, state, established = 2, 3, "01"
-			fields := strings.Fields(rows.Text())
-			if len(fields) > state && fields[state] == established && !loopbackInProc(fields[remote]) {
-				n++
-			}
-		}
-		f.Close()
-		if rows.Err() != nil {
-			return nil
+	for _, s := range sockets {
+		if s.State == procfs.Established && !s.Remote.Addr().IsLoopback() {
+			n++
 		}
 	}
 	return &n
-}
-
-// loopbackInProc says whether an address is the host's own loopback, as
-// /proc/net/tcp writes it: words of 32 bits in the host's order, and a port.
-func loopbackInProc(text string) bool {
-	digits, _, _ := strings.Cut(text, ":")
-	words, err := hex.DecodeString(digits)
-	if err != nil {
-		return false
-	}
-	for i := 0; i+4 <= len(words); i += 4 {
-		binary.NativeEndian.PutUint32(words[i:], binary.BigEndian.Uint32(words[i:]))
-	}
-	addr, ok := netip.AddrFromSlice(words)
-	return ok && addr.Unmap().IsLoopback()
 }
 
 // descriptorLimit is how many files this process may have open.

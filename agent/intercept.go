@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/bpf"
 	"github.com/faultproxy/fault/proxy"
@@ -84,18 +85,24 @@ func (i *interception) refused(cfg *Config, err error) error {
 	var setting *SettingError
 	var cgroup *bpf.CgroupError
 	var missing *bpf.MissingError
+	var program *bpf.ProgramError
+	if errors.As(err, &missing) && missing.Cause != nil {
+		cfg.Log.Debug("the kernel refused", zap.Error(missing.Cause))
+	}
 	switch {
 	case errors.As(err, &setting):
 		return err
 	case errors.As(err, &cgroup):
 		return &SettingError{"cgroup", cgroup.Path, cgroup.Err,
 			"a cgroup is a folder such as /sys/fs/cgroup/system.slice; `systemd-cgls` shows them"}
-	case !errors.As(err, &missing):
+	case missing == nil && errors.As(err, &program):
+		return &InterceptError{err, "this is a bug in fault or the kernel: please report `fault check --json` and the log of `fault --log-level debug run …`"}
+	case missing == nil:
 		return &InterceptError{err, ""}
 	case cfg.Transparent == On, cfg.NoProxy && len(cfg.Mappings) == 0: // nothing would be left
 		return &InterceptError{err, missing.Hint}
 	}
-	i.wanted, i.explicit, i.hint = false, err.Error(), missing.Hint
+	i.wanted, i.explicit, i.hint = false, lines.Shown(err.Error(), shownError), missing.Hint
 	return nil
 }
 
@@ -106,8 +113,13 @@ type InterceptError struct {
 	Hint string
 }
 
-// Error names the cause.
-func (e *InterceptError) Error() string { return "cannot intercept: " + e.Err.Error() }
+// shownError bounds in characters what is shown of the kernel's words.
+const shownError = 400
+
+// Error names the cause, in which the kernel and its verifier may speak.
+func (e *InterceptError) Error() string {
+	return "cannot intercept: " + lines.Shown(e.Err.Error(), shownError)
+}
 
 // Unwrap gives the cause.
 func (e *InterceptError) Unwrap() error { return e.Err }

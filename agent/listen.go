@@ -3,7 +3,6 @@ package agent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"time"
@@ -61,7 +60,7 @@ func listenTCP(ctx context.Context, network, address, mapping string) (*net.TCPL
 	lc.SetMultipathTCP(false)
 	ln, err := lc.Listen(ctx, network, address)
 	if err != nil {
-		return nil, &ListenError{address, mapping, err}
+		return nil, listenError("tcp", address, mapping, err)
 	}
 	return ln.(*net.TCPListener), nil
 }
@@ -70,7 +69,7 @@ func listenUDP(ctx context.Context, m mapping.Mapping) (*net.UDPConn, error) {
 	var lc net.ListenConfig
 	c, err := lc.ListenPacket(ctx, "udp", m.Listen)
 	if err != nil {
-		return nil, &ListenError{m.Listen, m.String(), err}
+		return nil, listenError("udp", m.Listen, m.String(), err)
 	}
 	return c.(*net.UDPConn), nil
 }
@@ -151,27 +150,3 @@ func (m mapped) address() netip.AddrPort {
 	}
 	return addrPort(m.tcp.Addr())
 }
-
-// ListenError is an address that cannot be listened at.
-type ListenError struct {
-	Address string
-	// Mapping is the mapping that it is of; empty for the proxy's own.
-	Mapping string
-	Err     error
-}
-
-// Error names the address and what the kernel said.
-func (e *ListenError) Error() string {
-	var op *net.OpError
-	cause := e.Err
-	if errors.As(cause, &op) {
-		cause = op.Err
-	}
-	if e.Mapping != "" {
-		return fmt.Sprintf("--proxy `%s`: cannot listen on %s: %v", e.Mapping, e.Address, cause)
-	}
-	return fmt.Sprintf("cannot listen on %s: %v", e.Address, cause)
-}
-
-// Unwrap gives what the kernel said.
-func (e *ListenError) Unwrap() error { return e.Err }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/faultproxy/fault/bpf"
@@ -69,11 +70,7 @@ func prefixes(ctx context.Context, p upstream.Pattern) ([]netip.Prefix, error) {
 	}
 	addrs, err := lookup(ctx, p.Host)
 	if err != nil {
-		var dns *net.DNSError
-		if errors.As(err, &dns) {
-			err = errors.New(dns.Err)
-		}
-		return nil, &SettingError{"upstream", p.String(), err,
+		return nil, &SettingError{"upstream", p.String(), unresolved(err),
 			fmt.Sprintf("`getent hosts %s` shows what this host answers; addresses and CIDRs need no name", p.Host)}
 	}
 	out := make([]netip.Prefix, len(addrs))
@@ -82,6 +79,19 @@ func prefixes(ctx context.Context, p upstream.Pattern) ([]netip.Prefix, error) {
 		out[i] = netip.PrefixFrom(a, a.BitLen())
 	}
 	return out, nil
+}
+
+// unresolved is what a resolver said without the name, which is known, and who
+// was asked.
+func unresolved(err error) error {
+	var dns *net.DNSError
+	switch {
+	case !errors.As(err, &dns):
+		return err
+	case dns.Server == "":
+		return errors.New(dns.Err)
+	}
+	return fmt.Errorf("%s (asked %s)", dns.Err, strings.TrimSuffix(dns.Server, ":53"))
 }
 
 // lookup asks for a name, again for 2 s while the resolver is out of sorts.

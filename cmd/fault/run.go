@@ -179,10 +179,7 @@ func explainRun(err error) (message, hint string) {
 	var setting *agent.SettingError
 	switch {
 	case errors.As(err, &listen):
-		if errors.Is(err, syscall.EADDRINUSE) {
-			hint = anotherAddress(listen)
-		}
-		return listen.Error(), hint
+		return listen.Error(), elsewhere(listen)
 	case errors.As(err, &setting):
 		return setting.Error(), setting.Hint
 	case errors.As(err, &intercept):
@@ -191,11 +188,16 @@ func explainRun(err error) (message, hint string) {
 	return err.Error(), ""
 }
 
-// anotherAddress says what to do about one that is in use.
-func anotherAddress(e *agent.ListenError) string {
-	at, err := netip.ParseAddrPort(e.Address)
-	if err != nil || e.Mapping != "" {
-		return "" // a mapping's port is what its clients know
+// elsewhere says what to do about an address that is in use.
+func elsewhere(e *agent.ListenError) string {
+	switch at, err := netip.ParseAddrPort(e.Address); {
+	case !errors.Is(e, syscall.EADDRINUSE):
+		return ""
+	case e.Agent:
+		return fmt.Sprintf("`fault stop %d`", e.Holder.PID)
+	case err != nil || e.Mapping != "": // a mapping's port is what its clients know
+		return ""
+	default:
+		return fmt.Sprintf("take another with `--proxy-address %v` (port 0 takes a free one)", netip.AddrPortFrom(at.Addr(), at.Port()+1))
 	}
-	return fmt.Sprintf("take another with `--proxy-address %v` (port 0 takes a free one)", netip.AddrPortFrom(at.Addr(), at.Port()+1))
 }

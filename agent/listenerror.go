@@ -1,0 +1,77 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/faultproxy/fault/agent/procfs"
+)
+
+// ListenError is an address that cannot be listened at.
+type ListenError struct {
+	Address string
+	// Mapping is the mapping that it is of; empty for the proxy's own.
+	Mapping string
+	// Taken says that another socket is there, and Holder who has it, if that
+	// is known.
+	Taken  bool
+	Holder procfs.Process
+	// Agent says that the holder is another run.
+	Agent bool
+	Err   error
+}
+
+// listenError finds out who has the address, if somebody has.
+func listenError(network, address, mapping string, err error) *ListenError {
+	e := &ListenError{Address: address, Mapping: mapping, Err: err}
+	var op *net.OpError
+	if !errors.Is(err, syscall.EADDRINUSE) || !errors.As(err, &op) {
+		return e
+	}
+	sockets, err := procfs.Sockets(network)
+	if err != nil {
+		return e
+	}
+	for _, s := range sockets {
+		if !s.Takes(addrPort(op.Addr)) {
+			continue
+		}
+		e.Taken = true
+		if holder, ok := procfs.HolderOf(s); ok {
+			e.Holder = holder
+			e.Agent = procfs.IsAgent(holder.PID) && holder.PID != os.Getpid()
+			break
+		}
+	}
+	return e
+}
+
+// Error names the address, and who has it or what the kernel said.
+func (e *ListenError) Error() string {
+	text := fmt.Sprintf("cannot listen on %s: %s", e.Address, e.why())
+	if e.Mapping != "" {
+		text = fmt.Sprintf("--proxy `%s`: %s", e.Mapping, text)
+	}
+	return text
+}
+
+func (e *ListenError) why() string {
+	var op *net.OpError
+	switch {
+	case e.Taken && e.Holder.PID == os.Getpid():
+		return "in use by this run itself"
+	case e.Taken && e.Holder.PID != 0:
+		return "in use by " + e.Holder.String()
+	case e.Taken:
+		return "in use by a process that this user may not see"
+	case errors.As(e.Err, &op):
+		return op.Err.Error()
+	}
+	return e.Err.Error()
+}
+
+// Unwrap gives what the kernel said.
+func (e *ListenError) Unwrap() error { return e.Err }

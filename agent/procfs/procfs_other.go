@@ -1,0 +1,14 @@
+//go:build !linux
+
+package procfs
+
+import "errors"
+
+// Sockets fails.
+func Sockets(string) ([]Socket, error) { return nil, errors.ErrUnsupported }
+
+// HolderOf finds nobody.
+func HolderOf(Socket) (Process, bool) { return Process{}, false }
+
+// IsAgent is true of nobody.
+func IsAgent(int) bool { return false }
