@@ -25,11 +25,7 @@ func currentNetns() (uint64, error) {
 
 // inInitialPIDNamespace says whether pids that the kernel gives to programs
 // are those of our /proc.
-var inInitialPIDNamespace = sync.OnceValue(func() bool {
-	const procPIDInitIno = 0xEFFFFFFC // include/linux/proc_ns.h
-	var st unix.Stat_t
-	return unix.Stat("/proc/self/ns/pid", &st) == nil && st.Ino == procPIDInitIno
-})
+var inInitialPIDNamespace = sync.OnceValue(procfs.InInitialPIDNamespace)
 
 // processName is the name of a process, of which a thread is known. Threads
 // name themselves; the first one's name is the process's.

@@ -20,6 +20,10 @@ type flowLimit struct {
 // link the pipe through which the kernel moves bytes.
 const descriptorsPerFlow = 6
 
+// FlowLimit is how many intercepted flows this process can carry at once, and
+// of how many descriptors it may have open that is a part.
+func FlowLimit() (flows, descriptors int64) { return maxFlows(), descriptorLimit() }
+
 func maxFlows() int64 {
 	const own = 64 // everything that is not a flow
 	return max(1, (descriptorLimit()-own)/descriptorsPerFlow)

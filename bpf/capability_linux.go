@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// setcap gives a binary what it needs once and for all.
-const setcap = `sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep "$(command -v fault)"`
+// Setcap is the command that gives a binary what it needs once and for all.
+const Setcap = `sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep "$(command -v fault)"`
 
 // hasCapability says whether a capability is in this thread's effective set.
 // CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON, which were cut from it.
@@ -62,7 +62,7 @@ func Check() error {
 	case len(missing) > 0:
 		return &MissingError{
 			What: fmt.Sprintf("%s %s missing (uid %d)", joinWords(missing), isOrAre(missing), unix.Getuid()),
-			Hint: "use sudo, or once `" + setcap + "`, or `--transparent off`",
+			Hint: "use sudo, or once `" + Setcap + "`, or `--transparent off`",
 		}
 	case inUserNamespace():
 		return &MissingError{

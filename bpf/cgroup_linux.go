@@ -110,7 +110,10 @@ func makeCgroup(top *os.File, path string) (dir *os.File, remove func() error, e
 	}
 	remove = func() error {
 		defer unix.Close(at)
-		return unix.Unlinkat(at, path, unix.AT_REMOVEDIR)
+		if err := unix.Unlinkat(at, path, unix.AT_REMOVEDIR); err != nil {
+			return fmt.Errorf("remove cgroup %s: %w", path, err)
+		}
+		return nil
 	}
 	fd, err := unix.Openat(at, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

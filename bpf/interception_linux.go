@@ -321,7 +321,7 @@ func (i *Interception) Counts() (map[Verdict]uint64, error) {
 // it can have an IPv4-mapped peer, of a process its name.
 func canReadKernel() error {
 	if !hasCapability(unix.CAP_PERFMON) {
-		return &MissingError{What: "cap_perfmon is missing", Hint: setcap}
+		return &MissingError{What: "cap_perfmon is missing", Hint: Setcap}
 	}
 	if _, err := btf.LoadKernelSpec(); err != nil {
 		return &MissingError{What: "this kernel has no BTF", Err: err}

@@ -28,7 +28,7 @@ func refused(action string, err error) error {
 		// Before Linux 6.12 the verifier was stricter without it.
 		return &MissingError{
 			What:  fmt.Sprintf("cap_perfmon is missing, without which this kernel (%s) refuses `%s`", HostKernel().Release, wrong.Program),
-			Hint:  "use sudo, or once `" + setcap + "`, or `--transparent off`",
+			Hint:  "use sudo, or once `" + Setcap + "`, or `--transparent off`",
 			Cause: wrong,
 		}
 	case errors.Is(err, unix.EPERM):

@@ -40,7 +40,7 @@ func canReadProcessNames() error {
 	if err := canReadKernel(); err != nil {
 		hint := instead
 		if !hasCapability(unix.CAP_PERFMON) {
-			hint = "use sudo, or once `" + setcap + "`; " + instead
+			hint = "use sudo, or once `" + Setcap + "`; " + instead
 		}
 		return &MissingError{What: "processes cannot be told by name", Hint: hint, Err: err}
 	}

@@ -19,38 +19,36 @@ type Trial struct {
 	Unattached error
 	// IPv6 is as [Interception.IPv6].
 	IPv6 error
+	// Left is what could not be undone; nil if nothing is left.
+	Left error
 	// Took is how long it took.
 	Took time.Duration
 }
 
 // Try loads the programs, attaches them to an empty cgroup that it makes, and
-// undoes all of it: no process is affected. The error is that of [Attach], or
-// says what was left.
+// undoes all of it: no process is affected. The error is that of [Attach].
 func Try() (t Trial, err error) {
 	if err := prepare(); err != nil {
 		return Trial{}, err
 	}
-	cfg := Config{Proxy: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)}
 	began := time.Now()
-	defer func() { t.Took = time.Since(began) }()
-	dir, remove, unattached := emptyCgroup()
-	var i *Interception
-	if unattached != nil {
-		i, err = load(cfg)
-	} else {
-		defer func() {
-			dir.Close()
-			if rerr := remove(); rerr != nil {
-				err = errors.Join(err, fmt.Errorf("remove cgroup %s: %w", dir.Name(), rerr))
-			}
-		}()
+	cfg := Config{Proxy: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)}
+	dir, remove, err := emptyCgroup()
+	t.Unattached = err
+	attach := load
+	if err == nil {
+		defer func() { t.Left = errors.Join(t.Left, dir.Close(), remove()) }()
 		cfg.Cgroup = fmt.Sprintf("/proc/self/fd/%d", dir.Fd())
-		i, err = Attach(cfg)
+		attach = Attach
 	}
+	i, err := attach(cfg)
 	if err != nil {
-		return Trial{Unattached: unattached}, err
+		return t, err
 	}
-	return Trial{Programs: i.programs(), Unattached: unattached, IPv6: i.ipv6}, i.Close()
+	t.Programs, t.IPv6 = i.programs(), i.ipv6
+	t.Left = i.Close()
+	t.Took = time.Since(began)
+	return t, nil
 }
 
 // programs is how many are loaded.

@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // Sockets gives those of "tcp" or "udp", of both IP versions.
@@ -79,6 +81,14 @@ func address(text string) (netip.AddrPort, error) {
 		return netip.AddrPort{}, fmt.Errorf("%q is no address", text)
 	}
 	return netip.AddrPortFrom(addr.Unmap(), uint16(number)), nil
+}
+
+// InInitialPIDNamespace says whether all processes of this host are to be seen,
+// by the ids that the kernel has for them.
+func InInitialPIDNamespace() bool {
+	const initial = 0xEFFFFFFC // PROC_PID_INIT_INO in include/linux/proc_ns.h
+	var st unix.Stat_t
+	return unix.Stat("/proc/self/ns/pid", &st) == nil && st.Ino == initial
 }
 
 // processes gives the ids of all that are to be seen, the lowest first.

@@ -50,8 +50,11 @@ func run(ctx context.Context, env environment, args []string) int {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	err := root.ExecuteContext(ctx)
-	if err == nil {
+	switch {
+	case err == nil:
 		return 0
+	case errors.Is(err, errImpossible):
+		return exitFailure
 	}
 	message, hint, code := explain(err)
 	// The flags may be what is wrong.
@@ -96,7 +99,7 @@ programs, for as long as it runs, and leaves nothing behind.
 	}
 	root.SetFlagErrorFunc(flagError)
 	root.AddCommand(newRun(env, logs), newDemo(env), newVersion())
-	root.AddCommand(newStatus(env), newPause(env), newResume(env), newStop(env))
+	root.AddCommand(newCheck(env), newStatus(env), newPause(env), newResume(env), newStop(env))
 	for _, add := range buildCommands {
 		root.AddCommand(add())
 	}

@@ -1,0 +1,78 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/faultproxy/fault/agent/procfs"
+	"github.com/faultproxy/fault/bpf"
+)
+
+func (h *host) programsProbe() Probe {
+	p := Probe{Name: "programs", State: OK}
+	var program *bpf.ProgramError
+	switch {
+	case h.privilege != nil:
+		p.State, p.Text = Unknown, "not tried: "+h.privilege.Error()
+	case h.trialErr != nil:
+		p.State, p.Text, p.Fix = Missing, h.trialErr.Error(), hint(h.trialErr)
+		if p.Fix == "" && errors.As(h.trialErr, &program) {
+			p.Fix = "please report this, with the log of `fault --log-level debug run …`"
+		}
+	case h.trial.Unattached != nil && h.cgroupErr != nil:
+		p.State, p.Text = Unknown, fmt.Sprintf("%d loaded, not attached: there is no cgroup2", h.trial.Programs)
+	case h.trial.Unattached != nil:
+		p.State = Unknown
+		p.Text = fmt.Sprintf("%d loaded, not attached: no empty cgroup can be made (%v)", h.trial.Programs, h.trial.Unattached)
+	case h.trial.Left != nil:
+		p.State = Found
+		p.Text = fmt.Sprintf("%d loaded and attached, but something is left: %v", h.trial.Programs, h.trial.Left)
+	default:
+		p.Text = fmt.Sprintf("%d loaded, attached to an empty cgroup, detached: %d ms", h.trial.Programs,
+			h.trial.Took.Round(time.Millisecond).Milliseconds())
+	}
+	return p
+}
+
+// heldSYNProbe is of what no host can: this version does not do it.
+func heldSYNProbe() Probe {
+	return Probe{Name: "held SYN", State: Missing, Text: "not in this version: a refused upstream shows as a reset"}
+}
+
+func (h *host) leftProbe() Probe {
+	p := Probe{Name: "left behind", State: OK, Text: "nothing of an earlier run"}
+	switch {
+	case errors.Is(h.leftErr, fs.ErrPermission):
+		p.State, p.Text = Unknown, "cap_sys_admin is missing, which listing what is attached takes"
+	case h.leftErr != nil:
+		p.State, p.Text = Unknown, h.leftErr.Error()
+	case len(h.left) == 0:
+	case !h.seesAll:
+		p.State, p.Text = Unknown, h.leftNames()+" attached, by a process that is not seen from this pid namespace"
+	default:
+		p.State, p.Text = Found, h.leftNames()+" attached, and no process holds them"
+		p.Fix = "`bpftool link detach id ID` for each ID of " +
+			names(h.left, func(a bpf.Attachment) string { return fmt.Sprint(a.Link) })
+	}
+	return p
+}
+
+func (h *host) leftNames() string {
+	return names(h.left, func(a bpf.Attachment) string { return a.Program })
+}
+
+func (h *host) descriptorsProbe() Probe {
+	return Probe{Name: "descriptors", State: OK, Text: fmt.Sprintf("%d: %d intercepted flows at once, more go direct", h.descriptors, h.flows)}
+}
+
+func (h *host) agentsProbe() Probe {
+	p := Probe{Name: "agents", State: OK, Text: "none seen"}
+	if h.agentsErr != nil {
+		p.State, p.Text = Unknown, h.agentsErr.Error()
+	} else if len(h.agents) > 0 {
+		p.Text = names(h.agents, procfs.Process.String)
+	}
+	return p
+}
