@@ -1,0 +1,130 @@
+package check
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultproxy/fault/agent/procfs"
+	"github.com/faultproxy/fault/bpf"
+)
+
+// good is a host that has everything.
+func good() host {
+	return host{
+		kernel: bpf.Kernel{Release: "6.8.0-45-generic", Machine: "x86_64", CgroupLinks: true},
+		cgroup: "/sys/fs/cgroup", whole: true, uid: 1000, lockdown: "none", seesAll: true,
+		trial: bpf.Trial{Programs: 5, Took: 12345 * time.Microsecond}, flows: 160, descriptors: 1024,
+	}
+}
+
+// TestHosts is what is said of hosts, of which this one can be but one.
+func TestHosts(t *testing.T) {
+	noCaps := &bpf.MissingError{What: "cap_bpf and cap_net_admin are missing (uid 1000)", Hint: "use sudo"}
+	userns := &bpf.MissingError{What: "cap_bpf and cap_net_admin are held in a user namespace only (uid 0)", Hint: "outside"}
+	noCgroup := &bpf.MissingError{What: "no cgroup2 is mounted here, and mounting one privately failed", Hint: "mount it", Err: unix.EPERM}
+	seccomp := &bpf.MissingError{What: "bpf(2) was refused although cap_bpf is held; a seccomp filter is active", Hint: "a profile", Cause: unix.EPERM}
+	program := &bpf.ProgramError{Program: "connect4", Reason: "R0 !read_ok", Omitted: 41}
+	left := []bpf.Attachment{{Link: 12, Program: "fault_connect4"}, {Link: 13, Program: "fault_sockops"}, {Link: 14, Program: "fault_connect4"}}
+	for name, tc := range map[string]struct {
+		change      func(*host)
+		transparent string
+		probes      []Probe // those that differ from a good host's
+	}{
+		"everything": {func(*host) {}, "yes", nil},
+		"no BTF": {func(h *host) { h.kernel.BTF = fs.ErrNotExist; h.trial.IPv6 = fs.ErrNotExist }, "yes, except IPv6", []Probe{
+			{"kernel", Missing, "6.8.0-45-generic x86_64, no BTF: IPv6 is left alone, cgroup links", "a kernel that was built with CONFIG_DEBUG_INFO_BTF"}}},
+		"old": {func(h *host) { h.kernel.CgroupLinks = false; h.trialErr = errors.New("too old") }, "no, too old", []Probe{
+			{"kernel", Missing, "6.8.0-45-generic x86_64, BTF, no BPF links for cgroups (Linux 5.7 has)", "Linux 5.8, or `--transparent off`"},
+			{"programs", Missing, "too old", ""}}},
+		"a part": {func(h *host) { h.cgroup, h.whole = "/mnt/x", false }, "yes", []Probe{
+			{"cgroup2", OK, "/mnt/x, a part of the host: processes of others are left alone", ""}}},
+		"not mounted": {func(h *host) { h.cgroup = "/" }, "yes", []Probe{
+			{"cgroup2", OK, "not mounted, a mount of our own will do, the whole host", ""}}},
+		"no cgroup2": {func(h *host) { h.cgroupErr, h.trial.Unattached = noCgroup, noCgroup }, "no, " + noCgroup.Error(), []Probe{
+			{"cgroup2", Missing, "no cgroup2 is mounted here, and mounting one privately failed: operation not permitted", "mount it"},
+			{"programs", Unknown, "5 loaded, not attached: there is no cgroup2", ""}}},
+		"no cgroup of one's own": {func(h *host) { h.trial.Unattached = unix.EACCES }, "yes", []Probe{
+			{"programs", Unknown, "5 loaded, not attached: no empty cgroup can be made (permission denied)", ""}}},
+		"no capabilities": {func(h *host) {
+			h.missing, h.privilege, h.leftErr = []string{"cap_bpf", "cap_net_admin", "cap_perfmon"}, noCaps, fmt.Errorf("get: %w", unix.EPERM)
+		}, "no, " + noCaps.What, []Probe{
+			{"capabilities", Missing, "cap_bpf, cap_net_admin, cap_perfmon: nothing is intercepted (uid 1000)", bpf.Setcap},
+			{"programs", Unknown, "not tried: " + noCaps.What, ""},
+			{"left behind", Unknown, "cap_sys_admin is missing, which listing what is attached takes", ""}}},
+		"no cap_perfmon": {func(h *host) { h.missing, h.trial.IPv6 = []string{"cap_perfmon"}, unix.EPERM }, "yes, except IPv6", []Probe{
+			{"capabilities", Missing, "cap_perfmon: IPv6 is left alone", bpf.Setcap}}},
+		"no cap_perfmon on an old kernel": {func(h *host) {
+			h.missing = []string{"cap_perfmon"}
+			h.trialErr = &bpf.MissingError{What: "cap_perfmon is missing, without which …", Hint: "use sudo"}
+		}, "no, cap_perfmon is missing, without which …", []Probe{
+			{"capabilities", Missing, "cap_perfmon: before Linux 6.12 no program is taken without it", bpf.Setcap},
+			{"programs", Missing, "cap_perfmon is missing, without which …", "use sudo"}}},
+		"a user namespace": {func(h *host) { h.privilege = userns }, "no, " + userns.What, []Probe{
+			{"capabilities", Missing, userns.What, "outside"},
+			{"programs", Unknown, "not tried: " + userns.What, ""}}},
+		"a filter that lets pass": {func(h *host) { h.filtered = true }, "yes", []Probe{
+			{"seccomp", OK, "a filter that lets bpf(2) pass", ""}}},
+		"a filter": {func(h *host) { h.filtered, h.trialErr = true, seccomp }, "no, " + seccomp.What, []Probe{
+			{"seccomp", Missing, "a filter is active, and bpf(2) was refused", "in a container a profile that allows bpf (`--security-opt seccomp=PROFILE`)"},
+			{"programs", Missing, seccomp.What, "a profile"}}},
+		"confidentiality": {func(h *host) { h.lockdown = "confidentiality" }, "yes", []Probe{
+			{"lockdown", Missing, "confidentiality: `--capture-process` may be impossible", "`--capture-pid` and `--cgroup` do without"}}},
+		"no lockdown": {func(h *host) { h.lockdown = "" }, "yes", []Probe{{"lockdown", OK, "not built into this kernel", ""}}},
+		"lockdown unknown": {func(h *host) { h.lockdownErr = errors.New("not mounted") }, "yes", []Probe{
+			{"lockdown", Unknown, "not mounted", ""}}},
+		"a program": {func(h *host) { h.trialErr = program }, "no, " + program.Error(), []Probe{
+			{"programs", Missing, "the kernel refused our program `connect4`: R0 !read_ok (41 lines omitted)",
+				"please report this, with the log of `fault --log-level debug run …`"}}},
+		"a cgroup that stays": {func(h *host) { h.trial.Left = unix.EBUSY }, "yes", []Probe{
+			{"programs", Found, "5 loaded and attached, but something is left: device or resource busy", ""}}},
+		"left behind": {func(h *host) { h.left = left }, "yes", []Probe{
+			{"left behind", Found, "fault_connect4, fault_sockops attached, and no process holds them", "`bpftool link detach id ID` for each ID of 12, 13, 14"}}},
+		"not seen": {func(h *host) { h.left, h.seesAll = left, false }, "yes", []Probe{
+			{"left behind", Unknown, "fault_connect4, fault_sockops attached, by a process that is not seen from this pid namespace", ""}}},
+		"agents": {func(h *host) { h.agents = []procfs.Process{{PID: 4711, Name: "fault"}, {PID: 4712, Name: "fault"}} }, "yes", []Probe{
+			{"agents", OK, "fault[4711], fault[4712]", ""}}},
+	} {
+		h := good()
+		wants := h.result().Probes
+		for _, p := range tc.probes {
+			i := slices.IndexFunc(wants, func(q Probe) bool { return q.Name == p.Name })
+			wants[i] = p
+		}
+		tc.change(&h)
+		got := h.result()
+		if got.Transparent.String() != tc.transparent || got.Transparent.Possible != (tc.transparent[0] == 'y') || got.Explicit.String() != "yes" {
+			t.Errorf("%s: transparent %v, want %v; explicit %v", name, got.Transparent, tc.transparent, got.Explicit)
+		}
+		for i, p := range got.Probes {
+			if p != wants[i] {
+				t.Errorf("%s: %+v, want\n%+v", name, p, wants[i])
+			}
+		}
+	}
+}
+
+// TestGoodHost is the rest of what is said of it.
+func TestGoodHost(t *testing.T) {
+	h := good()
+	want := []Probe{
+		{"kernel", OK, "6.8.0-45-generic x86_64, BTF, cgroup links", ""},
+		{"cgroup2", OK, "/sys/fs/cgroup, the whole host", ""},
+		{"capabilities", OK, "cap_bpf, cap_net_admin, cap_perfmon", ""},
+		{"seccomp", OK, "no filter", ""},
+		{"lockdown", OK, "none", ""},
+		{"programs", OK, "5 loaded, attached to an empty cgroup, detached: 12 ms", ""},
+		{"held SYN", Missing, "not in this version: a refused upstream shows as a reset", ""},
+		{"left behind", OK, "nothing of an earlier run", ""},
+		{"descriptors", OK, "1024: 160 intercepted flows at once, more go direct", ""},
+		{"agents", OK, "none seen", ""},
+	}
+	if got := h.result().Probes; !slices.Equal(got, want) {
+		t.Errorf("%+v, want\n%+v", got, want)
+	}
+}

@@ -1,0 +1,169 @@
+package procfs
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:0C6C 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 11184 1 0000000000000000 100 0 0 10 0
+   1: 0500000A:BB9E 0302010A:01BB 01 00000000:00000000 00:00000000 00000000  1000        0 22 1 0000000000000000 20 4 30 10 -1
+   2: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 33 1 0000000000000000 100 0 0 10 0
+   3: 0000000000000000FFFF00000100007F:1F91 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 44 1 0000000000000000 100 0 0 10 0
+   4: nonsense
+   5: 0100007F:XXXX 00000000:0000 0A 0 0 0 0 0 0 55
+   6: 01:0001 00000000:0000 0A 0 0 0 0 0 0 66
+`
+
+func TestSocketsOfTable(t *testing.T) {
+	want := []Socket{
+		{netip.MustParseAddrPort("127.0.0.1:3180"), netip.MustParseAddrPort("0.0.0.0:0"), Listening, 11184},
+		{netip.MustParseAddrPort("10.0.0.5:48030"), netip.MustParseAddrPort("10.1.2.3:443"), Established, 22},
+		{netip.MustParseAddrPort("[::]:8080"), netip.MustParseAddrPort("[::]:0"), Listening, 33},
+		{netip.MustParseAddrPort("127.0.0.1:8081"), netip.MustParseAddrPort("[::]:0"), Listening, 44},
+	}
+	got, err := sockets(strings.NewReader(table))
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("%v, %v, want\n%v", got, err, want)
+	}
+}
+
+// FuzzSockets: no table makes the reader fail, or gives a mapped address.
+func FuzzSockets(f *testing.F) {
+	f.Add(table)
+	f.Fuzz(func(t *testing.T, text string) {
+		all, _ := sockets(strings.NewReader(text))
+		for _, s := range all {
+			if !s.Local.IsValid() || !s.Remote.IsValid() || s.Local.Addr().Is4In6() {
+				t.Errorf("%q: %+v", text, s)
+			}
+		}
+	})
+}
+
+func TestTakes(t *testing.T) {
+	for _, tc := range []struct {
+		socket, address string
+		state           State
+		want            bool
+	}{
+		{"127.0.0.1:80", "127.0.0.1:80", Listening, true},
+		{"127.0.0.1:80", "127.0.0.1:80", Closed, true},
+		{"127.0.0.1:80", "127.0.0.1:80", Established, false},
+		{"127.0.0.1:80", "127.0.0.1:81", Listening, false},
+		{"127.0.0.2:80", "127.0.0.1:80", Listening, false},
+		{"0.0.0.0:80", "127.0.0.1:80", Listening, true},
+		{"[::]:80", "127.0.0.1:80", Listening, true},
+		{"127.0.0.1:80", "0.0.0.0:80", Listening, true},
+		{"127.0.0.1:80", "[::]:80", Listening, true},
+		{"[::1]:80", "0.0.0.0:80", Listening, false},
+		{"0.0.0.0:80", "[::1]:80", Listening, false},
+		{"127.0.0.1:80", "[::ffff:127.0.0.1]:80", Listening, true},
+	} {
+		s := Socket{Local: netip.MustParseAddrPort(tc.socket), State: tc.state}
+		if got := s.Takes(netip.MustParseAddrPort(tc.address)); got != tc.want {
+			t.Errorf("%s in state %d takes %s: %v, want %v", tc.socket, tc.state, tc.address, got, tc.want)
+		}
+	}
+}
+
+// TestHolder finds this process by its sockets.
+func TestHolder(t *testing.T) {
+	tcp, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	udp, err := net.ListenPacket("udp6", "[::1]:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	defer udp.Close()
+	for network, at := range map[string]netip.AddrPort{
+		"tcp": tcp.Addr().(*net.TCPAddr).AddrPort(), "udp": udp.LocalAddr().(*net.UDPAddr).AddrPort(),
+	} {
+		all, err := Sockets(network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(all, func(s Socket) bool { return s.Takes(at) })
+		if i < 0 {
+			t.Errorf("%s: %v is not among %d sockets", network, at, len(all))
+			continue
+		}
+		if p, ok := HolderOf(all[i]); !ok || p.PID != os.Getpid() || p.Name != "procfs.test" {
+			t.Errorf("%s: %v, %v", network, p, ok)
+		}
+	}
+	if p, ok := HolderOf(Socket{Inode: 0}); ok {
+		t.Errorf("%v has a socket that is not there", p)
+	}
+}
+
+// TestIsAgent tells runs from other programs, and from other commands.
+func TestIsAgent(t *testing.T) {
+	for args, want := range map[string]bool{
+		"fault run --upstream *": true, "fault --log-level debug run": true,
+		"fault demo run": false, "fault": false, "fault check": false, "other run": false,
+	} {
+		words := strings.Fields(args)
+		path := t.TempDir() + "/" + words[0]
+		if err := os.Symlink("/proc/self/exe", path); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(path, words[1:]...)
+		cmd.Env = append(os.Environ(), "FAULT_PROCFS_WAIT=1")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := out.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+		listed := func() bool {
+			all, err := Agents()
+			if err != nil {
+				t.Error(err)
+			}
+			return slices.Contains(all, Process{cmd.Process.Pid, "fault"})
+		}
+		if got := IsAgent(cmd.Process.Pid); got != want || listed() != want {
+			t.Errorf("%s: %v, listed %v, want %v", args, got, listed(), want)
+		}
+		in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+		if IsAgent(cmd.Process.Pid) {
+			t.Errorf("%s: an agent after its end", args)
+		}
+	}
+}
+
+// TestMain waits, as the processes of TestIsAgent, until nobody wants them.
+func TestMain(m *testing.M) {
+	if os.Getenv("FAULT_PROCFS_WAIT") != "" {
+		os.Stdout.WriteString(".")
+		_, _ = os.Stdin.Read(make([]byte, 1))
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func TestProcessIsSafeToShow(t *testing.T) {
+	if got := (Process{1184, "ng\x1b[2Jinx"}).String(); got != "ng?[2Jinx[1184]" {
+		t.Error(got)
+	}
+}
