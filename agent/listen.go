@@ -60,7 +60,7 @@ func listenTCP(ctx context.Context, network, address, mapping string) (*net.TCPL
 	lc.SetMultipathTCP(false)
 	ln, err := lc.Listen(ctx, network, address)
 	if err != nil {
-		return nil, listenError("tcp", address, mapping, err)
+		return nil, listenError(ctx, "tcp", address, mapping, err)
 	}
 	return ln.(*net.TCPListener), nil
 }
@@ -69,7 +69,7 @@ func listenUDP(ctx context.Context, m mapping.Mapping) (*net.UDPConn, error) {
 	var lc net.ListenConfig
 	c, err := lc.ListenPacket(ctx, "udp", m.Listen)
 	if err != nil {
-		return nil, listenError("udp", m.Listen, m.String(), err)
+		return nil, listenError(ctx, "udp", m.Listen, m.String(), err)
 	}
 	return c.(*net.UDPConn), nil
 }

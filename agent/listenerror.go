@@ -1,12 +1,15 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"syscall"
 
+	"github.com/faultproxy/fault/agent/control"
 	"github.com/faultproxy/fault/agent/procfs"
 )
 
@@ -25,7 +28,7 @@ type ListenError struct {
 }
 
 // listenError finds out who has the address, if somebody has.
-func listenError(network, address, mapping string, err error) *ListenError {
+func listenError(ctx context.Context, network, address, mapping string, err error) *ListenError {
 	e := &ListenError{Address: address, Mapping: mapping, Err: err}
 	var op *net.OpError
 	if !errors.Is(err, syscall.EADDRINUSE) || !errors.As(err, &op) {
@@ -42,11 +45,18 @@ func listenError(network, address, mapping string, err error) *ListenError {
 		e.Taken = true
 		if holder, ok := procfs.HolderOf(s); ok {
 			e.Holder = holder
-			e.Agent = procfs.IsAgent(holder.PID) && holder.PID != os.Getpid()
+			e.Agent = isAgent(ctx, holder)
 			break
 		}
 	}
 	return e
+}
+
+// isAgent says whether a process is another run.
+func isAgent(ctx context.Context, p procfs.Process) bool {
+	agents, err := control.Agents(ctx)
+	return err == nil && p.PID != os.Getpid() &&
+		slices.ContainsFunc(agents, func(a control.Peer) bool { return a.PID == p.PID })
 }
 
 // Error names the address, and who has it or what the kernel said.

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultproxy/fault/agent/procfs"
+	"github.com/faultproxy/fault/agent/control"
 	"github.com/faultproxy/fault/bpf"
 )
 
@@ -38,7 +38,7 @@ type host struct {
 	seesAll bool // processes
 
 	flows, descriptors int64
-	agents             []procfs.Process
+	agents             []control.Peer
 	agentsErr          error
 }
 

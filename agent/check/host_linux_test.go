@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/faultproxy/fault/agent/procfs"
+	"github.com/faultproxy/fault/agent/control"
 	"github.com/faultproxy/fault/bpf"
 )
 
@@ -87,7 +87,7 @@ func TestHosts(t *testing.T) {
 			{"left behind", Found, "fault_connect4, fault_sockops attached, and no process holds them", "`bpftool link detach id ID` for each ID of 12, 13, 14"}}},
 		"not seen": {func(h *host) { h.left, h.seesAll = left, false }, "yes", []Probe{
 			{"left behind", Unknown, "fault_connect4, fault_sockops attached, by a process that is not seen from this pid namespace", ""}}},
-		"agents": {func(h *host) { h.agents = []procfs.Process{{PID: 4711, Name: "fault"}, {PID: 4712, Name: "fault"}} }, "yes", []Probe{
+		"agents": {func(h *host) { h.agents = []control.Peer{{PID: 4711, Own: 4711}, {PID: 4712, Own: 4712}} }, "yes", []Probe{
 			{"agents", OK, "fault[4711], fault[4712]", ""}}},
 	} {
 		h := good()
@@ -121,8 +121,8 @@ func TestGoodHost(t *testing.T) {
 		{"programs", OK, "5 loaded, attached to an empty cgroup, detached: 12 ms", ""},
 		{"held SYN", Missing, "not in this version: a refused upstream shows as a reset", ""},
 		{"left behind", OK, "nothing of an earlier run", ""},
-		{"descriptors", OK, "1024: 160 intercepted flows at once, more go direct", ""},
-		{"agents", OK, "none seen", ""},
+		{"descriptors", OK, "1,024: 160 intercepted flows at once, more go direct", ""},
+		{"agents", OK, "none runs in this network namespace", ""},
 	}
 	if got := h.result().Probes; !slices.Equal(got, want) {
 		t.Errorf("%+v, want\n%+v", got, want)

@@ -1,16 +1,18 @@
 package check
 
 import (
+	"context"
 	"os"
 
 	"github.com/faultproxy/fault/agent"
+	"github.com/faultproxy/fault/agent/control"
 	"github.com/faultproxy/fault/agent/procfs"
 	"github.com/faultproxy/fault/bpf"
 )
 
 // Run looks at this host, and tries what can be tried on a cgroup of its own
 // without processes. That takes some milliseconds, and leaves nothing.
-func Run() Result {
+func Run(ctx context.Context) Result {
 	h := host{
 		kernel:    bpf.HostKernel(),
 		missing:   bpf.MissingCapabilities(),
@@ -26,7 +28,7 @@ func Run() Result {
 	h.left, h.leftErr = leftBehind()
 	h.seesAll = procfs.InInitialPIDNamespace()
 	h.flows, h.descriptors = agent.FlowLimit()
-	h.agents, h.agentsErr = procfs.Agents()
+	h.agents, h.agentsErr = control.Agents(ctx)
 	return h.result()
 }
 

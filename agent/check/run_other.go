@@ -3,13 +3,14 @@
 package check
 
 import (
+	"context"
 	"runtime"
 
 	"github.com/faultproxy/fault/bpf"
 )
 
 // Run looks at this host. Nothing is changed.
-func Run() Result {
+func Run(context.Context) Result {
 	why := bpf.Check().Error()
 	return Result{
 		Transparent: Verdict{Why: why},

@@ -6,7 +6,8 @@ import (
 	"io/fs"
 	"time"
 
-	"github.com/faultproxy/fault/agent/procfs"
+	"github.com/faultproxy/fault/agent/control"
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/bpf"
 )
 
@@ -64,15 +65,16 @@ func (h *host) leftNames() string {
 }
 
 func (h *host) descriptorsProbe() Probe {
-	return Probe{Name: "descriptors", State: OK, Text: fmt.Sprintf("%d: %d intercepted flows at once, more go direct", h.descriptors, h.flows)}
+	return Probe{Name: "descriptors", State: OK, Text: fmt.Sprintf("%s: %s intercepted flows at once, more go direct",
+		words.Count(h.descriptors), words.Count(h.flows))}
 }
 
 func (h *host) agentsProbe() Probe {
-	p := Probe{Name: "agents", State: OK, Text: "none seen"}
+	p := Probe{Name: "agents", State: OK, Text: "none runs in this network namespace"}
 	if h.agentsErr != nil {
 		p.State, p.Text = Unknown, h.agentsErr.Error()
 	} else if len(h.agents) > 0 {
-		p.Text = names(h.agents, procfs.Process.String)
+		p.Text = names(h.agents, control.Peer.String)
 	}
 	return p
 }

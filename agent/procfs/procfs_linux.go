@@ -151,29 +151,3 @@ func holder(target string, is func(info string) bool) (Process, bool) {
 	}
 	return Process{}, false
 }
-
-// Agents are the runs of fault on this host, as far as this user may see them.
-func Agents() ([]Process, error) {
-	pids, err := processes()
-	if err != nil {
-		return nil, err
-	}
-	var agents []Process
-	for _, pid := range pids {
-		if IsAgent(pid) {
-			agents = append(agents, byID(pid))
-		}
-	}
-	return agents, nil
-}
-
-// IsAgent says whether a process is a run of fault.
-func IsAgent(pid int) bool {
-	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || byID(pid).Name != "fault" {
-		return false
-	}
-	args := strings.Split(string(line), "\x00")
-	run := slices.Index(args, "run")
-	return run > 0 && args[run-1] != "demo"
-}

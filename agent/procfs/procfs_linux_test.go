@@ -4,7 +4,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -103,63 +102,6 @@ func TestHolder(t *testing.T) {
 	if p, ok := HolderOf(Socket{Inode: 0}); ok {
 		t.Errorf("%v has a socket that is not there", p)
 	}
-}
-
-// TestIsAgent tells runs from other programs, and from other commands.
-func TestIsAgent(t *testing.T) {
-	for args, want := range map[string]bool{
-		"fault run --upstream *": true, "fault --log-level debug run": true,
-		"fault demo run": false, "fault": false, "fault check": false, "other run": false,
-	} {
-		words := strings.Fields(args)
-		path := t.TempDir() + "/" + words[0]
-		if err := os.Symlink("/proc/self/exe", path); err != nil {
-			t.Fatal(err)
-		}
-		cmd := exec.Command(path, words[1:]...)
-		cmd.Env = append(os.Environ(), "FAULT_PROCFS_WAIT=1")
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := out.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-		listed := func() bool {
-			all, err := Agents()
-			if err != nil {
-				t.Error(err)
-			}
-			return slices.Contains(all, Process{cmd.Process.Pid, "fault"})
-		}
-		if got := IsAgent(cmd.Process.Pid); got != want || listed() != want {
-			t.Errorf("%s: %v, listed %v, want %v", args, got, listed(), want)
-		}
-		in.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Error(err)
-		}
-		if IsAgent(cmd.Process.Pid) {
-			t.Errorf("%s: an agent after its end", args)
-		}
-	}
-}
-
-// TestMain waits, as the processes of TestIsAgent, until nobody wants them.
-func TestMain(m *testing.M) {
-	if os.Getenv("FAULT_PROCFS_WAIT") != "" {
-		os.Stdout.WriteString(".")
-		_, _ = os.Stdin.Read(make([]byte, 1))
-		return
-	}
-	os.Exit(m.Run())
 }
 
 func TestProcessIsSafeToShow(t *testing.T) {

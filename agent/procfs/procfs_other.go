@@ -9,6 +9,3 @@ func Sockets(string) ([]Socket, error) { return nil, errors.ErrUnsupported }
 
 // HolderOf finds nobody.
 func HolderOf(Socket) (Process, bool) { return Process{}, false }
-
-// IsAgent is true of nobody.
-func IsAgent(int) bool { return false }

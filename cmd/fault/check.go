@@ -30,9 +30,9 @@ table; elsewhere the state, the name, the text and the fix, separated by tabs,
 with no header.`,
 		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A signal meanwhile waits: it is a matter of milliseconds.
-			result := check.Run()
+			result := check.Run(cmd.Context())
 			fmt.Fprint(env.stdout, checked(result, asJSON, reader(env.stdout)))
 			if !result.Transparent.Possible {
 				return errImpossible
