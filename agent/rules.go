@@ -88,7 +88,7 @@ func unresolved(err error) error {
 	switch {
 	case !errors.As(err, &dns):
 		return err
-	case dns.Server == "":
+	case strings.Contains(dns.Err, dns.Server): // which is so if there is none
 		return errors.New(dns.Err)
 	}
 	return fmt.Errorf("%s (asked %s)", dns.Err, strings.TrimSuffix(dns.Server, ":53"))

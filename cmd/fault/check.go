@@ -33,7 +33,7 @@ with no header.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A signal meanwhile waits: it is a matter of milliseconds.
 			result := check.Run(cmd.Context())
-			fmt.Fprint(env.stdout, checked(result, asJSON, reader(env.stdout)))
+			fmt.Fprint(env.stdout, checked(result, asJSON, env.styleOf(env.stdout, false)))
 			if !result.Transparent.Possible {
 				return errImpossible
 			}
@@ -52,7 +52,7 @@ type checkedObject struct {
 }
 
 // checked is a result for a program, for a terminal or for a pipe.
-func checked(r check.Result, asJSON bool, terminal *style.Style) string {
+func checked(r check.Result, asJSON bool, s style.Style) string {
 	switch {
 	case asJSON:
 		object, err := json.Marshal(checkedObject{event.Schema, version, r})
@@ -60,8 +60,8 @@ func checked(r check.Result, asJSON bool, terminal *style.Style) string {
 			panic(err) // strings and booleans only
 		}
 		return string(object) + "\n"
-	case terminal != nil:
-		return checkTable(r, *terminal)
+	case s.Columns > 0:
+		return checkTable(r, s)
 	}
 	return checkRows(r)
 }

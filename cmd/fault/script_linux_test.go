@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -15,19 +14,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// scriptCommands run a command as exec does, on a host that differs:
+// hostCommands run a command as exits does, on a host that differs:
 //
-//	withoutbpf COMMAND...         a seccomp filter refuses bpf(2)
-//	resolving ADDRESS COMMAND...  /etc/resolv.conf names a server that knows no name
-//	without2 COMMAND...           no cgroup2 is mounted
-var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"withoutbpf": func(ts *testscript.TestScript, neg bool, args []string) {
-		elsewhereOf(ts, neg, args, refuseBPF)
+//	withoutbpf CODE COMMAND...         a seccomp filter refuses bpf(2)
+//	resolving ADDRESS CODE COMMAND...  /etc/resolv.conf names a server that knows no name
+//	without2 CODE COMMAND...           no cgroup2 is mounted
+var hostCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"withoutbpf": func(ts *testscript.TestScript, _ bool, args []string) {
+		altered(ts, args, refuseBPF)
 	},
-	"resolving": func(ts *testscript.TestScript, neg bool, args []string) {
+	"resolving": func(ts *testscript.TestScript, _ bool, args []string) {
 		server := nameless(ts, args[0])
 		defer server.Close()
-		elsewhereOf(ts, neg, args[1:], func() error {
+		altered(ts, args[1:], func() error {
 			config := ts.MkAbs("resolv.conf")
 			if err := os.WriteFile(config, []byte("nameserver "+args[0]+"\n"), 0o644); err != nil {
 				return err
@@ -38,8 +37,8 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 			return unix.Mount(config, "/etc/resolv.conf", "", unix.MS_BIND, "")
 		})
 	},
-	"without2": func(ts *testscript.TestScript, neg bool, args []string) {
-		elsewhereOf(ts, neg, args, func() error {
+	"without2": func(ts *testscript.TestScript, _ bool, args []string) {
+		altered(ts, args, func() error {
 			if err := ownMounts(); err != nil {
 				return err
 			}
@@ -53,20 +52,16 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	},
 }
 
-// elsewhereOf runs a command as a child of a thread that is altered and ends.
-func elsewhereOf(ts *testscript.TestScript, neg bool, args []string, alter func() error) {
+// altered runs a command as a child of a thread that is altered and ends.
+func altered(ts *testscript.TestScript, args []string, alter func() error) {
 	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // and never unlocked: the thread ends
-		err := alter()
-		if err != nil {
-			err = fmt.Errorf("alter the host: %w", err)
-		} else if err = ts.Exec(args[0], args[1:]...); neg && err == nil {
-			err = errors.New("unexpected command success")
-		} else if neg {
-			err = nil
+		if err := alter(); err != nil {
+			done <- fmt.Errorf("alter the host: %w", err)
+			return
 		}
-		done <- err
+		done <- exits(ts, args[0], args[1:])
 	}()
 	ts.Check(<-done)
 }
@@ -144,6 +139,6 @@ func setUpCgroup(env *testscript.Env) error {
 		}
 	})
 	env.Setenv("CGROUP", dir)
-	env.Setenv("BELOW", string(filepath.Separator)+filepath.Base(dir))
+	env.Setenv("TOP", filepath.Dir(dir))
 	return nil
 }

@@ -5,7 +5,7 @@ package main
 import "github.com/rogpeppe/go-internal/testscript"
 
 // What scripts need on Linux only.
-var scriptCommands map[string]func(*testscript.TestScript, bool, []string)
+var hostCommands map[string]func(*testscript.TestScript, bool, []string)
 
 func cgroup2() string { return "" }
 

@@ -1,12 +1,22 @@
 package main
 
 import (
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"io"
+	"log"
+	"maps"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -14,16 +24,20 @@ import (
 // TestScripts runs what testdata/script says with the built command.
 //
 // Besides testscript's own, scripts have $FAULT, the path of the command;
-// $TAKEN, an address of 127.0.0.1 at which $HOLDER listens, which is this test;
-// $FREE, one at which nobody does; and the conditions [root], [cgroup2] and
-// those commands that are for Linux. As root there is $CGROUP, an empty cgroup.
+// $TAKEN, an address of 127.0.0.1 at which $HOLDER listens, which is this test,
+// and $NEXT, that of the port behind; $FREE, one at which nobody does; $TLS, a
+// server whose certificate, which is its own authority in ca.pem, is not for
+// the name; the conditions [root] and [cgroup2]; and the commands below. With
+// cgroup2 there is $CGROUP, an empty cgroup, and $TOP, where it is.
 func TestScripts(t *testing.T) {
 	binary := builtCommand(t)
+	commands := maps.Clone(scriptCommands)
+	maps.Copy(commands, hostCommands)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
-		Cmds:                scriptCommands,
+		Cmds:                commands,
 		Condition: func(condition string) (bool, error) {
 			switch condition {
 			case "root":
@@ -56,9 +70,79 @@ func TestScripts(t *testing.T) {
 			env.Setenv("NEXT", fmt.Sprintf("127.0.0.1:%d", taken.Addr().(*net.TCPAddr).Port+1))
 			env.Setenv("HOLDER", fmt.Sprintf("%s[%d]", filepath.Base(os.Args[0]), os.Getpid()))
 			env.Setenv("FREE", free.Addr().String())
-			return setUpCgroup(env)
+			return errors.Join(serveTLS(env), setUpCgroup(env))
 		},
 	})
+}
+
+// scriptCommands are for scripts on all systems.
+//
+//	exits CODE COMMAND...  as exec, with that exit code
+//	fetch URL STATUS       ask until somebody answers, with that status
+//	until FILE TEXT        wait until the file has the text
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(exits(ts, args[0], args[1:]))
+	},
+	"fetch": func(ts *testscript.TestScript, _ bool, args []string) {
+		status := ""
+		eventually(ts, args[0]+" answers", func() bool {
+			answer, err := http.Get(args[0])
+			if err == nil {
+				status = strconv.Itoa(answer.StatusCode)
+				answer.Body.Close()
+			}
+			return err == nil
+		})
+		if status != args[1] {
+			ts.Fatalf("the status is %s, want %s", status, args[1])
+		}
+	},
+	"until": func(ts *testscript.TestScript, _ bool, args []string) {
+		eventually(ts, args[0]+" has "+args[1], func() bool {
+			text, err := os.ReadFile(ts.MkAbs(args[0]))
+			return err == nil && strings.Contains(string(text), args[1])
+		})
+	},
+}
+
+// exits runs a command, which has to exit with a code.
+func exits(ts *testscript.TestScript, want string, command []string) error {
+	err := ts.Exec(command[0], command[1:]...)
+	code := 0
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		code = failed.ExitCode()
+	} else if err != nil {
+		return err
+	}
+	if got := strconv.Itoa(code); got != want {
+		return fmt.Errorf("the exit code is %s, want %s", got, want)
+	}
+	return nil
+}
+
+func eventually(ts *testscript.TestScript, what string, holds func() bool) {
+	const patience = 20 * time.Second
+	for end := time.Now().Add(patience); !holds(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("after %v still not: %s", patience, what)
+		}
+	}
+}
+
+// serveTLS serves a certificate that is for example.com.
+func serveTLS(env *testscript.Env) error {
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it is told that nobody trusts it
+	server.StartTLS()
+	env.Defer(server.Close)
+	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
+	if err != nil {
+		return err
+	}
+	env.Setenv("TLS", "localhost:"+port)
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	return os.WriteFile(filepath.Join(env.WorkDir, "ca.pem"), authority, 0o644)
 }
 
 // builtCommand gives the path of the command, which any user may run.
