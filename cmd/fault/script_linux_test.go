@@ -61,7 +61,7 @@ func altered(ts *testscript.TestScript, args []string, alter func() error) {
 			done <- fmt.Errorf("alter the host: %w", err)
 			return
 		}
-		done <- exits(ts, args[0], args[1:])
+		done <- exitsWith(ts, args[0], args[1:])
 	}()
 	ts.Check(<-done)
 }

@@ -82,7 +82,7 @@ func TestScripts(t *testing.T) {
 //	until FILE TEXT        wait until the file has the text
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"exits": func(ts *testscript.TestScript, _ bool, args []string) {
-		ts.Check(exits(ts, args[0], args[1:]))
+		ts.Check(exitsWith(ts, args[0], args[1:]))
 	},
 	"fetch": func(ts *testscript.TestScript, _ bool, args []string) {
 		status := ""
@@ -106,8 +106,8 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	},
 }
 
-// exits runs a command, which has to exit with a code.
-func exits(ts *testscript.TestScript, want string, command []string) error {
+// exitsWith runs a command, which has to exit with a code.
+func exitsWith(ts *testscript.TestScript, want string, command []string) error {
 	err := ts.Exec(command[0], command[1:]...)
 	code := 0
 	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
