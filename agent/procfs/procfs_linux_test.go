@@ -14,9 +14,10 @@ const table = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->whe
    1: 0500000A:BB9E 0302010A:01BB 01 00000000:00000000 00:00000000 00000000  1000        0 22 1 0000000000000000 20 4 30 10 -1
    2: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 33 1 0000000000000000 100 0 0 10 0
    3: 0000000000000000FFFF00000100007F:1F91 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 44 1 0000000000000000 100 0 0 10 0
-   4: nonsense
-   5: 0100007F:XXXX 00000000:0000 0A 0 0 0 0 0 0 55
-   6: 01:0001 00000000:0000 0A 0 0 0 0 0 0 66
+   4: 00000000000000000000000001000000:0050 B80D0120000000000000000001000000:01BB 01 00000000:00000000 00:00000000 00000000     0        0 55 1
+   5: nonsense
+   6: 0100007F:XXXX 00000000:0000 0A 0 0 0 0 0 0 55
+   7: 01:0001 00000000:0000 0A 0 0 0 0 0 0 66
 `
 
 func TestSocketsOfTable(t *testing.T) {
@@ -25,6 +26,7 @@ func TestSocketsOfTable(t *testing.T) {
 		{netip.MustParseAddrPort("10.0.0.5:48030"), netip.MustParseAddrPort("10.1.2.3:443"), Established, 22},
 		{netip.MustParseAddrPort("[::]:8080"), netip.MustParseAddrPort("[::]:0"), Listening, 33},
 		{netip.MustParseAddrPort("127.0.0.1:8081"), netip.MustParseAddrPort("[::]:0"), Listening, 44},
+		{netip.MustParseAddrPort("[::1]:80"), netip.MustParseAddrPort("[2001:db8::1]:443"), Established, 55},
 	}
 	got, err := sockets(strings.NewReader(table))
 	if err != nil || !slices.Equal(got, want) {
