@@ -177,7 +177,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 // say says what people are to know before there is a run.
 func (c *Config) say(text string) {
 	if c.Out != nil && c.Out != c.JSON {
-		c.Out.Print(text + "\n")
+		c.Out.Print(c.Style.Glyphs(stepLine(text)))
 	}
 }
 

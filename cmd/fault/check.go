@@ -33,7 +33,7 @@ with no header.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A signal meanwhile waits: it is a matter of milliseconds.
 			result := check.Run(cmd.Context())
-			fmt.Fprint(env.stdout, checked(result, asJSON, env.styleOf(env.stdout, false)))
+			fmt.Fprint(env.stdout, checked(result, asJSON, env.style(cmd, env.stdout)))
 			if !result.Transparent.Possible {
 				return errImpossible
 			}
