@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultproxy/fault/agent"
 	"github.com/faultproxy/fault/agent/style"
+	"github.com/faultproxy/fault/agent/words"
 )
 
 // run is what the view needs of an [agent.Control].
@@ -102,6 +103,7 @@ func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		if msg.shown && !m.latest.shown {
 			cmd = tea.Batch(cmd, tea.ClearScreen) // others drew meanwhile
 		}
+		m.noticeErrors(msg)
 		m.latest = msg
 	default:
 		return m, nil
@@ -110,6 +112,16 @@ func (m model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.frame = m.render()
 	}
 	return m, cmd
+}
+
+// noticeErrors tells of the first error of each kind.
+func (m model) noticeErrors(now pulled) {
+	before := m.latest.snapshot.Report.Errors
+	for _, failure := range words.Largest(now.snapshot.Report.Errors) {
+		if before[failure] == 0 {
+			m.notices.add(Notice{At: now.at, Text: "flows fail: " + agent.FailureWords(failure)})
+		}
+	}
 }
 
 // key does what a key is for.

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -138,6 +139,28 @@ func TestOtherKeys(t *testing.T) {
 	if n := len(w.notes.list()); n != 1 {
 		t.Errorf("%d notices of two Ctrl-Z, want 1", n)
 	}
+}
+
+// TestFirstErrors holds that only the first error of a kind is told.
+func TestFirstErrors(t *testing.T) {
+	failures := map[string]uint64{}
+	w := watch(t, newMemory(func() *agent.Snapshot {
+		s := aRun()
+		s.Report.Errors = maps.Clone(failures)
+		return s
+	}))
+	for _, failure := range []string{"refused", "refused", "timeout"} {
+		failures[failure]++
+		w.send(w.model.(model).pull())
+	}
+	var told []string
+	for _, n := range w.notes.list() {
+		told = append(told, n.Text)
+	}
+	if want := []string{"flows fail: refused by upstream", "flows fail: timed out"}; !slices.Equal(told, want) {
+		t.Errorf("told %q, want %q", told, want)
+	}
+	w.shows("flows fail: timed out")
 }
 
 // TestLooks holds that the view looks at the run four times a second, that
