@@ -88,7 +88,7 @@ func TestIdentical(t *testing.T) {
 		s := l.agent.stop(t)
 		// Over TLS both ends say goodbye, and who has closed by then answers with
 		// a reset: without the agent, too.
-		delete(s.errors, "reset")
+		delete(s.errors, "connection reset")
 		if s.flows != n || s.matched != n || len(s.errors) > 0 {
 			t.Errorf("%s: %+v, want %d flows, all matched", l.way, s, n)
 		}
