@@ -72,7 +72,7 @@ func everyFault() []faults.Planned {
 	}
 }
 
-func upstreamsOf(t *testing.T, patterns ...string) upstream.Set {
+func upstreamsOf(t testing.TB, patterns ...string) upstream.Set {
 	t.Helper()
 	set, err := upstream.Parse(patterns)
 	if err != nil {
@@ -91,7 +91,7 @@ func mappingOf(t *testing.T, text string) mapping.Mapping {
 }
 
 // everything is the settings of a run that has all of them.
-func everything(t *testing.T) *Config {
+func everything(t testing.TB) *Config {
 	return &Config{
 		Version: "0.1.0", Upstreams: upstreamsOf(t, "*"), Faults: everyFault(), Seed: 8814402213, Duration: 5 * time.Minute,
 		Replay: []string{"run", "--with-latency", "--latency-mean", "300", "--upstream", "*", "--http-response-body", "it's down", "--seed", "8814402213"},

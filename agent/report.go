@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -192,12 +193,16 @@ func (r *Report) clone() *Report {
 	return &c
 }
 
+// copied is a copy that does not change any more. Most are empty, and those are
+// one, as each takes 188 kB.
 func copied(h *hdrhistogram.Histogram) *hdrhistogram.Histogram {
 	if h.TotalCount() == 0 {
-		return newHistogram()
+		return emptyHistogram()
 	}
-	return hdrhistogram.Import(h.Export())
+	return h.Clone()
 }
+
+var emptyHistogram = sync.OnceValue(newHistogram)
 
 // exitCode is that of a command which is this run.
 func (r *Report) exitCode() int {

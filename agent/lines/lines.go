@@ -153,15 +153,16 @@ func (w *Writer) take() (batch []byte, flushed []chan struct{}) {
 // (controls, escapes, bidi marks, broken UTF-8) becomes `?`, and text of more
 // than limit characters is cut in the middle.
 func Shown(text string, limit int) string {
-	safe := []rune(strings.Map(func(r rune) rune {
+	text = strings.Map(func(r rune) rune {
 		if r == utf8.RuneError || !unicode.IsPrint(r) {
 			return '?'
 		}
 		return r
-	}, text))
-	if len(safe) <= limit {
-		return string(safe)
+	}, text)
+	if len(text) <= limit || utf8.RuneCountInString(text) <= limit {
+		return text
 	}
+	safe := []rune(text)
 	head := limit / 2
 	tail := limit - head - 1
 	return string(safe[:head]) + "…" + string(safe[len(safe)-tail:])

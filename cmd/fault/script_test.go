@@ -146,7 +146,7 @@ func serveTLS(env *testscript.Env) error {
 }
 
 // builtCommand gives the path of the command, which any user may run.
-func builtCommand(t *testing.T) string {
+func builtCommand(t testing.TB) string {
 	t.Helper()
 	if binary := os.Getenv("FAULT_BINARY"); binary != "" {
 		path, err := filepath.Abs(binary)
