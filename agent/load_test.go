@@ -67,7 +67,12 @@ func looking(r *reporter) (stop func()) {
 // reportFlows reports b.N flows at a rate. What is measured is how long whoever
 // reports them is kept, and the longest time that was at once.
 func reportFlows(b *testing.B, r *reporter, rate int) {
-	const reporters, hosts = 4, 5000
+	const reporters, hosts = 4, 1000
+	for i := range hosts { // the first ones make rows of the table
+		f := loadFlow(r, i, hosts)
+		r.FlowOpened(f)
+		r.FlowEnded(f)
+	}
 	b.ReportAllocs()
 	b.ResetTimer()
 	var all sync.WaitGroup
@@ -80,10 +85,7 @@ func reportFlows(b *testing.B, r *reporter, rate int) {
 				if wait := time.Until(due); wait > 0 {
 					time.Sleep(max(wait, time.Millisecond))
 				}
-				f := &proxy.Flow{
-					ID: uint64(i + 1), Entry: proxy.EntryConnect, Host: fmt.Sprintf("host-%d.example.com:443", i%hosts),
-					Started: r.clock.Now(), Matched: true,
-				}
+				f := loadFlow(r, i, hosts)
 				at := time.Now()
 				r.FlowOpened(f)
 				for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
@@ -109,15 +111,24 @@ func reportFlows(b *testing.B, r *reporter, rate int) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkSnapshot measures one look at a run with full tables, and for how
-// long flows wait for it.
+// loadFlow is the i-th flow of a load to some hosts.
+func loadFlow(r *reporter, i, hosts int) *proxy.Flow {
+	return &proxy.Flow{
+		ID: uint64(i + 1), Entry: proxy.EntryConnect, Host: fmt.Sprintf("host-%d.example.com:443", i%hosts),
+		Started: r.clock.Now(), Matched: true,
+	}
+}
+
+// BenchmarkSnapshot measures one look at a run of which all histograms and the
+// table of pairs are full, and one that also ranks the pairs, as every eighth
+// does. Flows wait for most of that.
 func BenchmarkSnapshot(b *testing.B) {
 	cfg := everything(b)
 	cfg.Screen = nowhere{}
 	r := newReporter(cfg, &interception{})
 	r.beginStates()
 	for i := range 2 * mostPairs {
-		f := &proxy.Flow{ID: uint64(i + 1), Host: fmt.Sprintf("host-%d.example.com:443", i), Matched: true}
+		f := loadFlow(r, i, 2*mostPairs)
 		r.FlowOpened(f)
 		for fault := range cfg.Faults {
 			for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
@@ -126,8 +137,15 @@ func BenchmarkSnapshot(b *testing.B) {
 		}
 		r.FlowEnded(f)
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		r.snapshot()
+	for _, ranked := range []bool{false, true} {
+		b.Run(fmt.Sprintf("ranked=%v", ranked), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if ranked {
+					r.pairs.next = 0
+				}
+				r.snapshot()
+			}
+		})
 	}
 }
