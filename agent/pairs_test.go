@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,6 +128,40 @@ func TestPace(t *testing.T) {
 		if flows, bytes := p.per(tc.now); flows != tc.flows || bytes != tc.bytes {
 			t.Errorf("sample %d: %v and %v, want %v and %v", i, flows, bytes, tc.flows, tc.bytes)
 		}
+	}
+}
+
+// TestMemory holds that what is kept for the view does not grow with the
+// flows, nor with how often somebody looks.
+func TestMemory(t *testing.T) {
+	cfg := everything(t)
+	cfg.Screen = nowhere{}
+	r := newReporter(cfg, &interception{})
+	r.beginStates()
+	n := 0
+	heapAfter := func(flows int) uint64 {
+		for range flows {
+			f := loadFlow(r, n, 3*mostPairs)
+			f.Started = time.Duration(n) * milli
+			r.FlowOpened(f)
+			r.Injected(f, faults.ToClient, faults.Effect{Delay: milli}, 0)
+			r.FlowEnded(f)
+			if n++; n%100 == 0 {
+				r.snapshot()
+			}
+		}
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		return stats.HeapAlloc
+	}
+	before := heapAfter(6 * mostPairs)
+	after := heapAfter(24 * mostPairs)
+	if after > before+1<<20 {
+		t.Errorf("the heap has %d bytes, and had %d", after, before)
+	}
+	if len(r.pairs.open) != 0 {
+		t.Errorf("%d flows are open", len(r.pairs.open))
 	}
 }
 

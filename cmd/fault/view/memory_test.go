@@ -7,10 +7,11 @@ import (
 	"github.com/faultproxy/fault/agent"
 )
 
-// memory is a run that carries nothing: its clock goes, and it can be paused
-// and ended.
+// memory is a run that carries nothing: its clock goes, unless it is still,
+// and it can be paused and ended.
 type memory struct {
 	began time.Time
+	still bool
 
 	mu      sync.Mutex
 	run     func() *agent.Snapshot
@@ -27,7 +28,9 @@ func (m *memory) Snapshot() agent.Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	s := *m.run()
-	s.At += time.Since(m.began)
+	if !m.still {
+		s.At += time.Since(m.began)
+	}
 	s.Ending = len(m.reasons) > 0
 	s.Paused, s.PausedAt = m.paused >= 0, m.paused
 	return s

@@ -49,10 +49,15 @@ func program() int {
 		fmt.Println("start page")
 	}
 	run := newMemory(aRun)
+	run.still = os.Getenv("VIEW_TEST_PROGRAM") == "still"
 	var looks atomic.Int64
 	run.run = func() *agent.Snapshot {
-		s := aRun()
-		letter := 'a' + rune(looks.Add(1)%26)
+		s, n := aRun(), looks.Add(1)
+		if run.still {
+			fmt.Fprintln(said, "look", n)
+			return s
+		}
+		letter := 'a' + rune(n%26)
 		for i := range s.Pairs {
 			s.Pairs[i].Upstream = strings.Repeat(string(letter), 30)
 		}

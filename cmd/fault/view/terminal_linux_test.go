@@ -105,6 +105,26 @@ func TestUsesLittle(t *testing.T) {
 	}
 }
 
+// TestStillFrame holds that a frame which is equal to the last is not written.
+func TestStillFrame(t *testing.T) {
+	s := start(t, "still", true)
+	s.draws("IPv4 and IPv6")
+	s.draws("? help")
+	looks := func() int { return strings.Count(s.said.String(), "look ") }
+	more := func(n int) {
+		before := looks()
+		s.until("look", func() bool { return looks() >= before+n })
+	}
+	more(3) // by which the first frame has been read to its end
+	s.drawn.reset()
+	more(6)
+	if drawn := s.drawn.String(); drawn != "" {
+		t.Errorf("wrote %q, and nothing has changed", drawn)
+	}
+	s.signal(syscall.SIGTERM)
+	s.ends()
+}
+
 // TestUnreadTerminal holds that a terminal which nobody reads is left, and is
 // as it was.
 func TestUnreadTerminal(t *testing.T) {
