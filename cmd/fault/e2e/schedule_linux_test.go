@@ -13,13 +13,13 @@ func TestSchedules(t *testing.T) {
 	server := newServer(t)
 	address := server.serveEcho(t, fmt.Sprintf("%v:4000", server.v4))
 	h := newClient(t, server)
-	file, events := eventsFile(t)
-	h.run(t, "--duration", "10s", events, "--upstream", "*",
+	file, toFile := eventsFile(t)
+	h.run(t, "--duration", "10s", toFile, "--upstream", "*",
 		"--with-latency", "--latency-mean", "100", "--latency-per-read-write", "--latency-sched", "start:1s,duration:2s;start:6s;duration:1s",
 		"--with-blackhole", "--blackhole-sched", "start:2s,duration:500ms",
 		"--with-bandwidth", "--bandwidth-rate", "100", "--bandwidth-sched", "start:80%,duration:5%")
 	pongs := h.pings(t, pinger{address: address, every: 2 * time.Millisecond, lasts: 9 * time.Second})
-	zero := readEvents(t, file, "start")[0].Time
+	zero := readEvents(t, file).began(t)
 
 	line := timeline{zero, pongs}
 	const fast, slow = 30 * time.Millisecond, 95 * time.Millisecond

@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"cmp"
 	"reflect"
 	"slices"
 	"testing"
+
+	"github.com/faultproxy/fault/agent/event"
 )
 
 // TestSeedReplays holds that a seed decides every draw of the same flows in the
@@ -14,8 +17,8 @@ func TestSeedReplays(t *testing.T) {
 	m := server.serveMeasurer(t)
 	drawn := func(seed string) [][]float64 {
 		h := newClient(t, server)
-		file, events := eventsFile(t)
-		a := h.run(t, append(m.mappings(), events, "--seed", seed, "--upstream", "*",
+		file, toFile := eventsFile(t)
+		a := h.run(t, append(m.mappings(), toFile, "--seed", seed, "--upstream", "*",
 			"--with-latency", "--latency-mean", "20", "--latency-stddev", "5", "--latency-direction", "both",
 			"--with-jitter", "--jitter-amplitude", "10",
 			"--with-packet-loss", "--packet-loss-rate", "0.1",
@@ -26,11 +29,14 @@ func TestSeedReplays(t *testing.T) {
 			}
 		}
 		a.stop(t)
-		flows := readEvents(t, file, "flow") // in the order of their ends
-		slices.SortFunc(flows, func(a, b event) int { return a.Flow - b.Flow })
+		flows := readEvents(t, file).ended() // in the order of their ends
+		slices.SortFunc(flows, func(a, b event.Flow) int { return cmp.Compare(a.Flow, b.Flow) })
 		var all [][]float64
 		for _, flow := range flows {
-			draws := []float64{float64(flow.Flow), float64(flow.HTTP.Status)}
+			draws := []float64{float64(flow.Flow)}
+			if flow.HTTP != nil {
+				draws = append(draws, float64(flow.HTTP.Status))
+			}
 			for _, f := range flow.Faults {
 				draws = append(draws, f.DrawnMS...)
 			}
