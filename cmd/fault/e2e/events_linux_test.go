@@ -29,6 +29,23 @@ func eventsFile(t *testing.T) (path, flag string) {
 	return path, "--json=" + path
 }
 
+// awaitStart waits for the first event of a run.
+func awaitStart(t *testing.T, path string) event.Start {
+	t.Helper()
+	var begun event.Start
+	eventually(t, "a start", func() bool {
+		if _, err := os.Stat(path); err != nil {
+			return false
+		}
+		starts := readEvents(t, path).starts
+		if len(starts) > 0 {
+			begun = starts[0]
+		}
+		return len(starts) > 0
+	})
+	return begun
+}
+
 // readEvents reads those that have been written so far.
 func readEvents(t *testing.T, path string) *events {
 	t.Helper()

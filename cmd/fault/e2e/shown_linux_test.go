@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -33,11 +32,7 @@ func newShown(t *testing.T, columns, rows int, command string) *shown {
 		"FAULT_WITH_LATENCY=1", fmt.Sprint("FAULT_LATENCY_MEAN=", delay.Milliseconds()),
 		"FAULT_WITH_JITTER=1", "FAULT_JITTER_AMPLITUDE=1")}
 	s.enter(command)
-	eventually(t, "a start", func() bool {
-		_, err := os.Stat(s.eventsPath())
-		return err == nil && len(s.told().starts) > 0
-	})
-	begun := s.told().starts[0]
+	begun := awaitStart(t, s.eventsPath())
 	s.pid, s.proxy = begun.PID, begun.Listen
 	return s
 }
@@ -66,10 +61,10 @@ func (s *shown) signal(signals ...syscall.Signal) {
 	}
 }
 
-// servePage serves a page on the loopback of a host, and returns its URL.
-func (h *host) servePage(t *testing.T) string {
+// servePage serves a page on a host, and returns its URL.
+func (h *host) servePage(t *testing.T, address string) string {
 	t.Helper()
-	ln := h.listen(t, "127.0.0.1:0")
+	ln := h.listen(t, address)
 	go func() {
 		_ = http.Serve(ln, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, page) }))
 	}()

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -34,7 +35,10 @@ func newTerminal(t *testing.T, columns, rows int, variables ...string) *terminal
 	server.Dir = w.dir
 	w.server = start(t, w.host, server)
 	eventually(t, "tmux listens", func() bool {
-		_, err := os.Stat(filepath.Join(w.dir, "tmux"))
+		c, err := net.Dial("unix", filepath.Join(w.dir, "tmux"))
+		if err == nil {
+			c.Close()
+		}
 		return err == nil
 	})
 	open := []string{"set", "-g", "status", "off", ";", "new-session", "-d", "-c", w.dir, "-x", strconv.Itoa(columns), "-y", strconv.Itoa(rows)}

@@ -65,7 +65,7 @@ func numberless(text string) string {
 func TestTranscript(t *testing.T) {
 	s := newShown(t, 100, 30, `stty -a >before; fault run 2>errors; echo "code $?"; stty -a >after`)
 	s.until("0 ended")
-	s.delayed(s.host.servePage(t), true)
+	s.delayed(s.host.servePage(t, "127.0.0.1:0"), true)
 	s.until("1 ended")
 	for i := range 5 {
 		for _, w := range windows {
@@ -96,7 +96,7 @@ func TestTranscript(t *testing.T) {
 // TestKeys presses each, and looks at what that does to the run.
 func TestKeys(t *testing.T) {
 	s := newShown(t, 100, 30, `fault run 2>errors; echo "code $?"`)
-	url := s.host.servePage(t)
+	url := s.host.servePage(t, "127.0.0.1:0")
 	s.until(" q end   p pause faults ")
 
 	s.press("p")
