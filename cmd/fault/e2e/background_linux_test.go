@@ -25,8 +25,8 @@ func TestBackground(t *testing.T) {
 		}
 	}
 	goesOn()
-	s.enter("echo ours") // the terminal is still the shell's
-	s.until("\nours\n")
+	s.enter(`echo "code $?"`) // the terminal is still the shell's
+	s.until("code 0")
 	s.signal(stops...)
 	goesOn()
 	s.enter("fg")
@@ -35,8 +35,8 @@ func TestBackground(t *testing.T) {
 	goesOn()
 	s.press("C-c")
 	s.until("fault ended after ")
-	s.enter(`echo "code $?"`)
-	s.until("\ncode 0\n")
+	s.enter(`echo "exited $?"`)
+	s.until("exited 0")
 	if text := s.file("errors"); text != "" {
 		t.Errorf("standard error: %s", text)
 	}

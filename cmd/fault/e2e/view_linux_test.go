@@ -79,9 +79,9 @@ func TestTranscript(t *testing.T) {
 	s.resize(100, 30)
 	s.until(windows[0].keys)
 	s.press("q", "x", "y")
-	s.until("code 0")
-	s.enter("echo typed") // nothing but this
-	s.until("\ntyped\n")
+	s.until("\ncode 0\n$\n") // the prompt
+	s.enter("echo typed")    // nothing but this
+	s.until("\ntyped\n$\n")
 	if got := numberless(s.transcript()); got != onTerminal {
 		t.Errorf("the terminal has\n%s\nwant\n%s", got, onTerminal)
 	}
