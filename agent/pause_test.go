@@ -104,7 +104,10 @@ func TestScreen(t *testing.T) {
 	defer web.Close()
 	shown, hidden := make(chan *Control, 1), make(chan bool, 1)
 	r := launch(t, Config{
-		Faults: []faults.Planned{{Fault: faults.Latency{Delay: faults.Normal{Mean: 20 * milli}, On: toClient}}},
+		Faults: []faults.Planned{
+			{Fault: faults.Latency{Delay: faults.Normal{Mean: 20 * milli}, On: toClient}},
+			{Fault: faults.Jitter{Amplitude: milli, Frequency: 100, On: toClient}},
+		},
 		Screen: screen{func(c *Control) { shown <- c }, func() { hidden <- true }},
 	})
 	c := <-shown
@@ -120,11 +123,11 @@ func TestScreen(t *testing.T) {
 	if s.Open != 0 || s.Waiting != 0 || s.Report.Bytes[faults.ToClient] == 0 || s.Report.Injected[0].PerLink[faults.ToClient].Delay.TotalCount() != 1 {
 		t.Errorf("%+v", s)
 	}
-	if len(s.Faults) != 1 || s.Faults[0].ID != "latency" || !s.Faults[0].On || s.Faults[0].Next != faults.Never {
+	if len(s.Faults) != 2 || s.Faults[0].ID != "latency" || !s.Faults[0].On || s.Faults[0].Next != faults.Never {
 		t.Errorf("faults %+v", s.Faults)
 	}
 	if len(s.Pairs) != 1 || s.Pairs[0].Upstream != host || s.Pairs[0].Flows != 1 || s.Pairs[0].Open != 0 ||
-		s.Pairs[0].MeanDelay < 20*milli || s.Pairs[0].Bytes == 0 || s.MorePairs != 0 {
+		s.Pairs[0].Delayed != 1 || s.Pairs[0].MeanDelay < 20*milli || s.Pairs[0].Bytes == 0 || s.MorePairs != 0 {
 		t.Errorf("pairs %+v and %d more, want one to %s", s.Pairs, s.MorePairs, host)
 	}
 	if !strings.HasPrefix(s.StartPage, "fault test ") {

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,12 +28,15 @@ type reporter struct {
 	young young
 	tail  tail
 	// meant is what the proxy asks.
-	meant  matcher
-	ids    []string // of the faults
-	said   string   // the last of the lines about progress, without its time
-	server *proxy.Server
-	scene  scene
-	page   string // the start page, as it is shown again
+	meant matcher
+	ids   []string // of the faults
+	// delaying is the first fault that draws delays, of which the pairs tell;
+	// -1 if there is none. A piece may be delayed by several.
+	delaying int
+	said     string // the last of the lines about progress, without its time
+	server   *proxy.Server
+	scene    scene
+	page     string // the start page, as it is shown again
 
 	paused  atomic.Bool // written under stateMu
 	stateMu sync.Mutex
@@ -64,6 +68,7 @@ func newReporter(cfg *Config, cut *interception) *reporter {
 	if cfg.Screen != nil {
 		r.pairs = newPairs()
 	}
+	r.delaying = slices.IndexFunc(cfg.Faults, func(f faults.Planned) bool { return delays(f.Fault) != nil })
 	r.total = newReport(cfg.Faults)
 	r.total.PID = os.Getpid()
 	r.total.Intercepted, r.total.Open = cut.programs != nil, cut.open
@@ -107,7 +112,7 @@ func (r *reporter) Injected(f *proxy.Flow, link faults.Link, e faults.Effect, la
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total.injected(link, e, late)
-	if e.Delay > 0 && e.Delay != faults.Never && delays(r.cfg.Faults[e.Fault].Fault) != nil {
+	if e.Fault == r.delaying && e.Delay > 0 {
 		r.pairs.injected(f.ID, e.Delay+late)
 	}
 }

@@ -71,8 +71,8 @@ type Pair struct {
 	Upstream string
 	// Flows is how many there were, of which Open are.
 	Flows, Open uint64
-	// Delayed is how many pieces were held by faults that draw delays, for
-	// MeanDelay each.
+	// Delayed is how many pieces were held by the first of the faults that
+	// draw delays, for MeanDelay each.
 	Delayed   uint64
 	MeanDelay time.Duration
 	// Bytes is what was carried both ways.

@@ -5,7 +5,7 @@ type Change struct {
 	Head
 	ID          string   `json:"id"`
 	State       string   `json:"state"` // "on" or "off"
-	Cause       string   `json:"cause"` // "start", "schedule" or "end"
+	Cause       string   `json:"cause"` // "start", "schedule", "pause", "resume" or "end"
 	OpenFlows   int64    `json:"open_flows"`
 	NextChangeS *float64 `json:"next_change_s,omitempty"`
 }
