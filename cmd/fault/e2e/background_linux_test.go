@@ -14,6 +14,7 @@ var stops = []syscall.Signal{syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU}
 // instead of the view, and is never stopped: not by the terminal, not by a
 // signal, and not when it comes to the foreground.
 func TestBackground(t *testing.T) {
+	t.Parallel()
 	s := newShown(t, 100, 30, "fault run 2>errors &")
 	s.until("latency on")
 	url := s.host.servePage(t, "127.0.0.1:0")
@@ -49,6 +50,7 @@ func TestBackground(t *testing.T) {
 // TestStopSignals holds that a view and its connections go on when it is told
 // to stop.
 func TestStopSignals(t *testing.T) {
+	t.Parallel()
 	s := newShown(t, 100, 30, `fault run 2>errors; echo "code $?"`)
 	s.until("0 ended")
 	s.signal(stops...)

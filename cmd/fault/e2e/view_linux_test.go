@@ -63,6 +63,7 @@ func numberless(text string) string {
 // window changes meanwhile: no frame, no mode of the terminal, no key for the
 // shell.
 func TestTranscript(t *testing.T) {
+	t.Parallel()
 	s := newShown(t, 100, 30, `stty -a >before; fault run 2>errors; echo "code $?"; stty -a >after`)
 	s.until("0 ended")
 	s.delayed(s.host.servePage(t, "127.0.0.1:0"), true)
