@@ -80,9 +80,10 @@ scene() {
 	servers
 	clients
 	# What it looks like is not for the one who makes it to say.
-	tmux -S "$dir/tmux" -f /dev/null new-session -d -x "$columns" -y "$rows" \
+	echo 'set -g status off' >"$dir/tmux.conf"
+	tmux -S "$dir/tmux" -f "$dir/tmux.conf" new-session -d -x "$columns" -y "$rows" \
 		"env -i PATH='$PATH' TERM=screen-256color LANG=C.UTF-8 ./fault run --cgroup '$2' --duration 1m \
-		--upstream '*' --upstream '!$cache' --seed 8814402213 \
+		--upstream '*' --seed 8814402213 \
 		--with-latency --latency-mean 300 --latency-stddev 50 \
 		--with-bandwidth --bandwidth-rate 1 --bandwidth-unit MBps --bandwidth-sched 'start:10s,duration:35s' \
 		--with-http-response --http-response-status 503 --http-response-trigger-probability 0.1 \
@@ -136,7 +137,7 @@ again() {
 
 clients() {
 	cat >"$dir/fetch.py" <<-END
-		import threading, time, urllib.request
+		import socket, threading, time, urllib.request
 		def again(url, pause):
 		    while True:
 		        try:
@@ -146,6 +147,9 @@ clients() {
 		        time.sleep(pause)
 		for url, pause in [("http://$api/", 0.1)] * 5 + [("http://$api/data/export", 0.5), ("http://$api:8443/", 7)]:
 		    threading.Thread(target=again, args=(url, pause)).start()
+		while True:
+		    socket.socket(type=socket.SOCK_DGRAM).connect(("$db", 53))
+		    time.sleep(2)
 	END
 	cat >"$dir/search.js" <<-END
 		const again = () => require("http").get({host: "$search", port: 9200, agent: false}, r => {
@@ -158,7 +162,7 @@ clients() {
 		again 0.1 curl -s "http://$api/"
 		again 0.1 psql -h "$db" -U postgres -c 'select 1'
 	done
-	again 0.5 redis-cli -h "$cache" ping
+	again 0.3 redis-cli -h "$cache" ping
 	again 1 redis-cli -h 127.0.0.1 ping
 }
 

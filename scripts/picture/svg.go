@@ -23,6 +23,7 @@ const styleSheet = `
 text { font: 14px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace; white-space: pre }
 .ground { fill: #171a21; stroke: #3b404b }
 text, .shape { fill: #d5d9e0 } .line { stroke: #d5d9e0; fill: none }
+.shape { shape-rendering: crispEdges }
 text.green { fill: #83c98a } text.yellow { fill: #e6c070 } text.red { fill: #f08a86 }
 text.cyan, .shape.cyan { fill: #62c6d3 } .line.cyan { stroke: #62c6d3 }
 .bold { font-weight: 700 } .dim { opacity: .6 }
