@@ -24,6 +24,10 @@ man: ## write the man pages to man/
 demo: build ## show an unmodified curl going from 0 to 300 ms and back (asks for sudo)
 	scripts/demo.sh
 
+.PHONY: picture
+picture: build ## draw docs/view.svg, the picture in the README, from a real run (asks for sudo)
+	$(sudo) scripts/picture.sh | go run ./scripts/picture docs/view.svg
+
 .PHONY: generate
 generate: ## compile the BPF programs, which are committed (needs clang: scripts/setup.sh build)
 	BPF2GO_CC=clang-$(call version,clang) BPF2GO_STRIP=llvm-strip-$(call version,llvm) \

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Makes docs/view.svg, the picture of the live view, from a real run of a
-# minute: servers and unmodified clients in a network namespace and a cgroup of
-# their own, `fault run` among them on a terminal, and what that shows at 0:36.
-# Whatever it starts ends with it, and nothing remains but the picture.
+# Plays the scene of docs/view.svg, the picture of the live view: servers and
+# unmodified clients in a network namespace and a cgroup of their own, and
+# `fault run` among them on a terminal. Prints what that shows at 0:36 of 1:00,
+# with its colours. Whatever it starts ends with it, and nothing remains.
 set -eu
 cd "$(dirname "$0")/.."
-columns=100 rows=30
+columns=100 rows=30 # as in scripts/picture/main.go
 api=10.0.3.10 db=10.0.3.20 cache=10.0.3.30 search=fd00:3::40
 
 fail() {
@@ -42,14 +42,13 @@ on_host() {
 	chmod 755 "$dir" # for the servers that are not root
 	mkdir "$cgroup"
 	# No pid namespace: `fault` looks for clients in the host's /proc.
-	unshare --net -- "$0" scene "$dir" "$cgroup" || {
+	# In the background, so that a signal does not wait for the end.
+	unshare --net -- "$0" scene "$dir" "$cgroup" >"$dir/scene.log" &
+	wait $! || {
 		tail -n 20 "$dir"/*.log >&2
 		fail "make a picture: the scene did not play"
 	}
-	grep -q running "$dir/screen" || fail "make a picture: the view was not there"
-	go run ./scripts/picture -columns "$columns" -rows "$rows" -title "fault run, on a terminal" \
-		<"$dir/screen" >"$dir/view.svg"
-	cp "$dir/view.svg" docs/view.svg
+	cat "$dir/screen"
 }
 
 # clean ends all that runs in the cgroup, which nobody else knows.
@@ -63,8 +62,8 @@ clean() {
 		kill -s "$signal" $pids 2>/dev/null || true
 		sleep 0.1
 	done
-	rmdir "$cgroup"
 	rm -rf "$dir"
+	rmdir "$cgroup"
 }
 
 # Part two, in the namespace.

@@ -1,20 +1,33 @@
 // Picture draws a terminal: it reads what `tmux capture-pane -e -p` prints, and
-// writes an SVG. scripts/picture.sh makes docs/view.svg by it.
+// writes an SVG to a file. `make picture` draws docs/view.svg by it.
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 )
 
+// The size of the terminal in scripts/picture.sh.
+const (
+	columns = 100
+	rows    = 30
+)
+
+const title = "fault run on a terminal: what each fault does and did, and whose connections it has"
+
 func main() {
-	columns := flag.Int("columns", 100, "width of the terminal")
-	rows := flag.Int("rows", 30, "height of the terminal")
-	title := flag.String("title", "a terminal", "what is said of the picture to who cannot see it")
-	flag.Parse()
-	if err := picture(os.Stdin, os.Stdout, *columns, *rows, *title); err != nil {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: picture FILE.svg <SCREEN")
+		os.Exit(2)
+	}
+	var svg strings.Builder
+	err := picture(os.Stdin, &svg, columns, rows, title)
+	if err == nil {
+		err = os.WriteFile(os.Args[1], []byte(svg.String()), 0o644)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "error: draw the terminal:", err)
 		os.Exit(1)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -52,6 +53,9 @@ func readScreen(text string, columns, rows int) ([][]cell, error) {
 	}
 	if len(row) > 0 {
 		screen = append(screen, row)
+	}
+	if len(screen) == 0 {
+		return nil, errors.New("there is nothing on it")
 	}
 	if len(screen) > rows {
 		return nil, fmt.Errorf("%d rows, more than %d", len(screen), rows)

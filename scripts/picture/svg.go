@@ -8,9 +8,8 @@ import (
 	"strings"
 )
 
-// Sizes in pixels. Most monospaced fonts are 0.6 of their size wide.
+// Sizes in pixels, for a font of 14: most monospaced ones are 0.6 of that wide.
 const (
-	fontSize   = 14
 	cellWidth  = 8.4
 	cellHeight = 18
 	baseline   = 13.5
@@ -20,7 +19,8 @@ const (
 // styleSheet is what a terminal of each theme looks like. What the picture is
 // shown on decides; a program that knows no themes gets the dark one.
 const styleSheet = `
-text { font: 14px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace; white-space: pre }
+text { font: 14px ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", "Liberation Mono", monospace;
+	white-space: pre }
 .ground { fill: #171a21; stroke: #3b404b }
 text, .shape { fill: #d5d9e0 } .line { stroke: #d5d9e0; fill: none }
 .shape { shape-rendering: crispEdges }
@@ -44,11 +44,12 @@ type drawing struct {
 // draw writes a screen as an SVG that needs nothing but a monospaced font.
 func draw(w io.Writer, screen [][]cell, columns, rows int, title string) error {
 	d := &drawing{}
-	width, height := number(cellWidth*float64(columns)+2*margin), number(float64(cellHeight*rows+2*margin))
-	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%[1]s" height="%[2]s" viewBox="0 0 %[1]s %[2]s" role="img">`+"\n", width, height)
+	width, height := cellWidth*float64(columns)+2*margin, float64(cellHeight*rows+2*margin)
+	d.printf(`<svg xmlns="http://www.w3.org/2000/svg" width="%[1]s" height="%[2]s" viewBox="0 0 %[1]s %[2]s" role="img">`+"\n",
+		number(width), number(height))
 	d.printf("<title>%s</title>\n<style>%s</style>\n", escaped(title), styleSheet)
 	d.printf(`<rect class="ground" x=".5" y=".5" width="%s" height="%s" rx="8"/>`+"\n",
-		number(cellWidth*float64(columns)+2*margin-1), number(float64(cellHeight*rows+2*margin-1)))
+		number(width-1), number(height-1))
 	for i, row := range screen {
 		d.row(row, float64(margin+cellHeight*i))
 	}
@@ -134,12 +135,16 @@ func (d *drawing) run(cells []cell, x, top float64) {
 		}
 		d.printf(`<path%s d="%s"/>`+"\n", cells[0].class("shape"), outline(x, top+cellHeight, shapes))
 	case heavy:
-		d.printf(`<path%s stroke-width="3" d="M%s %sh%s"/>`+"\n", cells[0].class("line"), number(x), number(middle), number(width))
-	case dashes:
-		d.printf(`<path%s stroke-dasharray="1.05" d="M%s %sh%s"/>`+"\n", cells[0].class("line"), number(x), number(middle), number(width))
+		d.line(cells[0], `stroke-width="3"`, fmt.Sprintf("M%s %sh%s", number(x), number(middle), number(width)))
+	case dashes: // four in a cell
+		d.line(cells[0], `stroke-dasharray="1.05"`, fmt.Sprintf("M%s %sh%s", number(x), number(middle), number(width)))
 	case cursor:
-		d.printf(`<path%s stroke-width="2.5" d="M%s %sv%d"/>`+"\n", cells[0].class("line"), number(x+cellWidth/2), number(top), cellHeight)
+		d.line(cells[0], `stroke-width="2.5"`, fmt.Sprintf("M%s %sv%d", number(x+cellWidth/2), number(top), cellHeight))
 	}
+}
+
+func (d *drawing) line(c cell, stroke, path string) {
+	d.printf(`<path%s %s d="%s"/>`+"\n", c.class("line"), stroke, path)
 }
 
 // class is the attribute for a look.
