@@ -18,7 +18,7 @@ func progressLine(look style.Style, now time.Time, r *Report, open int64) string
 	}
 	room := lineColumns(look)
 	did := soFarInWords(r)
-	errors := words.Count(total(r.Errors)) + " errors"
+	errors := words.Counted(total(r.Errors), "error")
 	heads := progressHeads(r, open, errors)
 	head := fitted(room, heads...)
 	for i := len(heads) - 1; i >= 0 && len(did) > 0; i-- { // rather the first fault than all counts
