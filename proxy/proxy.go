@@ -309,8 +309,9 @@ func (s *Server) unregister(t *tunnel) {
 }
 
 // Drain waits for the flows to end, until ctx does; then it cuts off those
-// that are left, and at once those that wait for what will never come. Connections of HTTP clients are closed as soon as they are
-// idle. The listener must be closed.
+// that are left, and at once those that wait for what will never come.
+// Connections of HTTP clients are closed as soon as they are idle. The listener
+// must be closed.
 func (s *Server) Drain(ctx context.Context) {
 	s.clients.Close()
 	s.ask()
