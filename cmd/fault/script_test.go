@@ -30,6 +30,10 @@ import (
 // the name; the conditions [root] and [cgroup2]; and the commands below. With
 // cgroup2 there is $CGROUP, an empty cgroup, and $TOP, where it is.
 func TestScripts(t *testing.T) {
+	// Otherwise parts of the scripts are silently left out.
+	if os.Getenv("REQUIRE_ROOT") != "" && (os.Geteuid() != 0 || cgroup2() == "") {
+		t.Fatal("needs root and cgroup2")
+	}
 	binary := builtCommand(t)
 	commands := maps.Clone(scriptCommands)
 	maps.Copy(commands, hostCommands)
