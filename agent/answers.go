@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/control"
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/agent/words"
 )
 
 // answers is a run as others on this host see it.
@@ -48,6 +49,6 @@ func (a answers) Status() control.Status {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total.Connects = connects
-	s.Matched, s.Errors, s.LeftAlone = r.total.Matched, total(r.total.Errors), flowCounts(&r.total).LeftAlone
+	s.Matched, s.Errors, s.LeftAlone = r.total.Matched, words.Total(r.total.Errors), flowCounts(&r.total).LeftAlone
 	return s
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/faultproxy/fault/agent/lines"
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
 )
@@ -250,8 +251,8 @@ func TestSums(t *testing.T) {
 			off != sum.Flows.CutOff || bytes[0] != sum.ToServerBytes || bytes[1] != sum.ToClientBytes {
 			t.Errorf("of %d flows %d matched, %d failed, %d were cut off, with %v bytes; the summary has %+v", met, matched, errs, off, bytes, sum)
 		}
-		if sum.Flows.Met != sum.Flows.Matched+sum.Flows.Passed || sum.Flows.Passed != total(sum.Reasons.Passed) ||
-			sum.Flows.Errors != total(sum.Reasons.Errors) || met == matched || errs == 0 || off == 0 {
+		if sum.Flows.Met != sum.Flows.Matched+sum.Flows.Passed || sum.Flows.Passed != words.Total(sum.Reasons.Passed) ||
+			sum.Flows.Errors != words.Total(sum.Reasons.Errors) || met == matched || errs == 0 || off == 0 {
 			t.Errorf("the sums of the summary are not those of its parts: %+v", sum)
 		}
 		if all := each(text); all[len(all)-1] != each(json)[len(each(json))-1] {

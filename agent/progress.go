@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/faults"
 )
 
@@ -48,9 +49,9 @@ func (r *reporter) progress(now time.Duration) time.Duration {
 func progressText(r *Report, open int64) string {
 	parts := []string{fmt.Sprintf("%d open, %d ended, %d passed", open, r.Flows, r.Flows-r.Matched)}
 	if r.Intercepted {
-		parts = append(parts, fmt.Sprintf("%d left alone", total(r.LeftAlone())))
+		parts = append(parts, fmt.Sprintf("%d left alone", words.Total(r.LeftAlone())))
 	}
-	parts = append(parts, fmt.Sprintf("%d errors", total(r.Errors)))
+	parts = append(parts, fmt.Sprintf("%d errors", words.Total(r.Errors)))
 	text := strings.Join(parts, ", ")
 	for i, id := range reportIDs(r) {
 		text += "; " + id + " " + soFar(&r.Injected[i])

@@ -18,7 +18,7 @@ func progressLine(look style.Style, now time.Time, r *Report, open int64) string
 	}
 	room := lineColumns(look)
 	did := soFarInWords(r)
-	errors := words.Counted(total(r.Errors), "error")
+	errors := words.Counted(words.Total(r.Errors), "error")
 	heads := progressHeads(r, open, errors)
 	head := fitted(room, heads...)
 	for i := len(heads) - 1; i >= 0 && len(did) > 0; i-- { // rather the first fault than all counts
@@ -29,7 +29,7 @@ func progressLine(look style.Style, now time.Time, r *Report, open int64) string
 	room -= style.Width(head)
 	text := strings.TrimSuffix(head, errors)
 	if text != head {
-		text += look.As(badIf(total(r.Errors)), errors)
+		text += look.As(badIf(words.Total(r.Errors)), errors)
 	}
 	for _, d := range did {
 		form := d.long
@@ -55,7 +55,7 @@ func progressHeads(r *Report, open int64, errors string) []string {
 	ended := words.Count(r.Flows) + " ended, "
 	rest := words.Count(r.Flows-r.Matched) + " passed, "
 	if r.Intercepted {
-		rest += words.Count(total(r.LeftAlone())) + " left alone, "
+		rest += words.Count(words.Total(r.LeftAlone())) + " left alone, "
 	}
 	return []string{now + ended + rest + errors, now + ended + errors, now + errors}
 }
@@ -77,7 +77,7 @@ func soFarInWords(r *Report) []doing {
 		case faults.PacketLoss, faults.HTTPResponse:
 			long = words.Count(in.Hit) + " of " + words.Count(in.Tried)
 		case faults.Blackhole:
-			long = flows(in.Flows) + ", " + words.Size(sum.Swallowed)
+			long = words.Counted(in.Flows, "flow") + ", " + words.Size(sum.Swallowed)
 		default:
 			long = "n " + words.Count(sum.Delay.TotalCount())
 			if h := sum.Delay; h.TotalCount() > 0 {

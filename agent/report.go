@@ -212,14 +212,6 @@ func (r *Report) exitCode() int {
 	return 0
 }
 
-func total(parts map[string]uint64) uint64 {
-	var sum uint64
-	for _, n := range parts {
-		sum += n
-	}
-	return sum
-}
-
 // ids names the faults of a plan, each but once.
 func ids(plan []faults.Planned) []string {
 	names, of := make([]string, len(plan)), make(map[string]int)

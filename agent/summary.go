@@ -51,12 +51,12 @@ func (p *summaryText) wide(cfg *Config, r *Report) {
 	p.total("flows", r.Flows, fmt.Sprintf("%s matched, %s passed through; %s cut off at the end",
 		words.Count(r.Matched), words.Count(r.Flows-r.Matched), words.Count(r.CutOff)), 0)
 	if len(r.Passed) > 0 {
-		p.total("passed", total(r.Passed), parted(inWords(r.Passed, ReasonWords)), 0)
+		p.total("passed", words.Total(r.Passed), parted(inWords(r.Passed, ReasonWords)), 0)
 	}
 	if r.Intercepted {
-		p.total("left alone", total(r.LeftAlone()), parted(inWords(r.LeftAlone(), ReasonWords)), 0)
+		p.total("left alone", words.Total(r.LeftAlone()), parted(inWords(r.LeftAlone(), ReasonWords)), 0)
 	}
-	p.total("errors", total(r.Errors), parted(inWords(r.Errors, FailureWords)), badIf(total(r.Errors)))
+	p.total("errors", words.Total(r.Errors), parted(inWords(r.Errors, FailureWords)), badIf(words.Total(r.Errors)))
 	if r.Intercepted && r.Open != nil {
 		p.total("untouched", uint64(*r.Open), "connections open before the start", 0)
 	}

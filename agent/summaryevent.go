@@ -7,6 +7,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/faults"
 )
 
@@ -23,10 +24,10 @@ func summaryEvent(head event.Head, cfg *Config, r *Report) event.Summary {
 
 func flowCounts(r *Report) event.Flows {
 	f := event.Flows{
-		Met: r.Flows, Matched: r.Matched, Passed: total(r.Passed), Errors: total(r.Errors), CutOff: r.CutOff,
+		Met: r.Flows, Matched: r.Matched, Passed: words.Total(r.Passed), Errors: words.Total(r.Errors), CutOff: r.CutOff,
 	}
 	if r.Intercepted {
-		f.LeftAlone = event.Some(total(r.LeftAlone()))
+		f.LeftAlone = event.Some(words.Total(r.LeftAlone()))
 	}
 	return f
 }

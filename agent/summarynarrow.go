@@ -98,12 +98,12 @@ func (p *summaryText) narrowTotals(r *Report) {
 		matched += fmt.Sprintf(", %s cut off", words.Count(r.CutOff))
 	}
 	say("flows", r.Flows, matched, 0)
-	failed := total(r.Errors)
+	failed := words.Total(r.Errors)
 	if r.Intercepted {
-		say("left alone", total(r.LeftAlone()), "errors "+words.Count(failed), badIf(failed))
+		say("left alone", words.Total(r.LeftAlone()), "errors "+words.Count(failed), badIf(failed))
 	}
 	if len(r.Passed) > 0 {
-		say("passed", total(r.Passed), parted(inWords(r.Passed, ReasonWords)), 0)
+		say("passed", words.Total(r.Passed), parted(inWords(r.Passed, ReasonWords)), 0)
 	}
 	if !r.Intercepted {
 		say("errors", failed, parted(inWords(r.Errors, FailureWords)), badIf(failed))

@@ -3,7 +3,6 @@ package agent
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -20,13 +19,13 @@ type delayValues [6]string
 
 // askedValues is what delays were asked for.
 func askedValues(d faults.Distribution) delayValues {
-	q := func(share float64) string { return tenths(faults.Quantile(d, share)) }
+	q := func(share float64) string { return words.Tenths(faults.Quantile(d, share)) }
 	values := delayValues{unknown, unknown, q(.5), q(.95), q(.99), unknown}
 	if mean, ok := faults.Expected(d); ok {
-		values[1] = tenths(mean)
+		values[1] = words.Tenths(mean)
 	}
 	if u, ok := d.(faults.Uniform); ok {
-		values[5] = tenths(u.Max)
+		values[5] = words.Tenths(u.Max)
 	}
 	return values
 }
@@ -42,11 +41,6 @@ func measuredValues(h *hdrhistogram.Histogram, digits int) delayValues {
 	}
 	q := func(percent float64) string { return value(float64(h.ValueAtQuantile(percent))) }
 	return delayValues{words.Count(n), value(h.Mean()), q(50), q(95), q(99), value(float64(h.Max()))}
-}
-
-// tenths is a duration in milliseconds, to a tenth.
-func tenths(d time.Duration) string {
-	return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond))
 }
 
 // unknown stands for a number that nobody measured.
@@ -164,18 +158,11 @@ func outcome(in *Injected, sum *LinkInjected) (wanted string, did []string) {
 		}
 		return words.Percent(f.Share()), did
 	case faults.Blackhole:
-		return "nothing arrives", []string{fmt.Sprintf("%s, %s swallowed", flows(in.Flows), words.Size(sum.Swallowed))}
+		return "nothing arrives", []string{fmt.Sprintf("%s, %s swallowed", words.Counted(in.Flows, "flow"), words.Size(sum.Swallowed))}
 	case faults.HTTPResponse:
 		return words.Percent(f.Probability) + " of requests", []string{hitOf(in, "")}
 	}
-	return in.String(), []string{flows(in.Flows)}
-}
-
-func flows(n uint64) string {
-	if n == 1 {
-		return "1 flow"
-	}
-	return words.Count(n) + " flows"
+	return in.String(), []string{words.Counted(in.Flows, "flow")}
 }
 
 // hitOf is the share that was chosen of what was decided about.

@@ -71,6 +71,11 @@ func MS(d time.Duration) string {
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", value), ".0")
 }
 
+// Tenths prints a duration in milliseconds to a tenth: 300.0.
+func Tenths(d time.Duration) string {
+	return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond))
+}
+
 // Percent prints a share with three digits that count: 10.0 %, 3.02 %.
 func Percent(share float64) string {
 	p := 100 * share
@@ -79,6 +84,15 @@ func Percent(share float64) string {
 	}
 	digits := 2 - int(math.Floor(math.Log10(p)))
 	return fmt.Sprintf("%.*f %%", min(max(digits, 0), 9), p)
+}
+
+// Total is the sum of the parts of a count.
+func Total(parts map[string]uint64) uint64 {
+	var sum uint64
+	for _, n := range parts {
+		sum += n
+	}
+	return sum
 }
 
 // Largest is the words of a count's parts, the one with the largest part first.

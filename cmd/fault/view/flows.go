@@ -29,12 +29,12 @@ func (p *page) flowsApart() []row {
 	if p.full {
 		passed += " through"
 	}
-	parts := []row{plain(words.Count(total(p.r.Passed)) + passed)}
+	parts := []row{plain(words.Count(words.Total(p.r.Passed)) + passed)}
 	if p.r.Intercepted {
-		parts = append(parts, plain(words.Count(total(p.r.LeftAlone()))+" left alone"))
+		parts = append(parts, plain(words.Count(words.Total(p.r.LeftAlone()))+" left alone"))
 	}
 	var role style.Role
-	n := total(p.r.Errors)
+	n := words.Total(p.r.Errors)
 	if n > 0 {
 		role = style.Bad
 	}
@@ -73,7 +73,7 @@ func (p *page) reasons() []entry {
 		{"left alone", p.r.LeftAlone(), agent.ReasonWords, 0, reasonRow},
 		{"errors", p.r.Errors, agent.FailureWords, style.Bad, errors},
 	} {
-		if total(kind.parts) == 0 {
+		if words.Total(kind.parts) == 0 {
 			continue
 		}
 		r := p.labelled(kind.label)
@@ -111,12 +111,4 @@ func (p *page) parted(limit int, role style.Role, parts map[string]uint64, say f
 			return fitting(limit, p.gap, texts)
 		}
 	}
-}
-
-func total(parts map[string]uint64) uint64 {
-	var sum uint64
-	for _, n := range parts {
-		sum += n
-	}
-	return sum
 }

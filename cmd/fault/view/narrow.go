@@ -107,7 +107,7 @@ func (p *page) oneLine() row {
 			parts = append(parts, plain(p.name(p.f.Fault)+" "+m.number(m.mean, 0)+" ms"))
 		}
 	}
-	n := total(p.r.Errors)
+	n := words.Total(p.r.Errors)
 	var role style.Role
 	if n > 0 {
 		role = style.Bad

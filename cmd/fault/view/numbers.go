@@ -3,7 +3,6 @@ package view
 import (
 	"fmt"
 	"math"
-	"time"
 
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/agent/words"
@@ -37,11 +36,6 @@ func bytesPerSecond(rate float64) string {
 		rate = 0
 	}
 	return size(uint64(min(math.Round(rate), 1e18))) + "/s"
-}
-
-// tenths prints milliseconds to a tenth.
-func tenths(d time.Duration) string {
-	return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond))
 }
 
 // named is a number with its name before, and its unit after it.

@@ -101,7 +101,7 @@ func (c columns) row(process, upstream string, numbers [4]string) row {
 func (p *page) pair(c columns, pair agent.Pair) row {
 	mean := "-"
 	if pair.Delayed > 0 {
-		mean = tenths(pair.MeanDelay) + " ms"
+		mean = words.Tenths(pair.MeanDelay) + " ms"
 	}
 	return c.row(p.process(pair, c.process), style.Cut(p.foreign(pair.Upstream), c.upstream),
 		[4]string{words.Count(pair.Flows), words.Count(pair.Open), mean, size(pair.Bytes)})
