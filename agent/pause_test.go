@@ -123,7 +123,7 @@ func TestScreen(t *testing.T) {
 	if s.Open != 0 || s.Waiting != 0 || s.Report.Bytes[faults.ToClient] == 0 || s.Report.Injected[0].PerLink[faults.ToClient].Delay.TotalCount() != 1 {
 		t.Errorf("%+v", s)
 	}
-	if len(s.Faults) != 2 || s.Faults[0].ID != "latency" || !s.Faults[0].On || s.Faults[0].Next != faults.Never {
+	if len(s.Faults) != 2 || s.Faults[0].Label != "latency" || !s.Faults[0].On || s.Faults[0].Next != faults.Never {
 		t.Errorf("faults %+v", s.Faults)
 	}
 	if len(s.Pairs) != 1 || s.Pairs[0].Upstream != host || s.Pairs[0].Flows != 1 || s.Pairs[0].Open != 0 ||

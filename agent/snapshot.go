@@ -49,9 +49,9 @@ type Snapshot struct {
 
 // FaultState is a fault of the plan, and whether it is on.
 type FaultState struct {
-	// ID is its name, numbered if there are several of that name. What it did
-	// is in Report.Injected, at the same index.
-	ID string
+	// Label is what people know it by, as [Labels] has it. What it did is in
+	// Report.Injected, at the same index.
+	Label string
 	// On says that its schedule is on. If the run is paused it does nothing
 	// nevertheless.
 	On bool
@@ -96,7 +96,7 @@ func (r *reporter) snapshot() Snapshot {
 	}
 	paused := slices.Clone(r.pauses)
 	for _, state := range r.states {
-		s.Faults = append(s.Faults, FaultState{ID: state.id, On: state.on, Next: r.within(state.next), Changed: state.changed})
+		s.Faults = append(s.Faults, FaultState{Label: state.label, On: state.on, Next: r.within(state.next), Changed: state.changed})
 	}
 	r.stateMu.Unlock()
 	r.mu.Lock()

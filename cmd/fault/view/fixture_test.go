@@ -90,8 +90,8 @@ func injected(f faults.Fault, s faults.Schedule) agent.Injected {
 }
 
 // state is that of a fault at a time of a run that may have an end.
-func state(id string, s faults.Schedule, at, end time.Duration) agent.FaultState {
-	f := agent.FaultState{ID: id, On: s.On(at), Next: s.Next(at)}
+func state(label string, s faults.Schedule, at, end time.Duration) agent.FaultState {
+	f := agent.FaultState{Label: label, On: s.On(at), Next: s.Next(at)}
 	if end > 0 && f.Next >= end {
 		f.Next = faults.Never
 	}
@@ -131,7 +131,7 @@ func aRun() *agent.Snapshot {
 		Faults: []agent.FaultState{
 			state("latency", nil, at, end),
 			state("bandwidth", bandwidth.Schedule, at, end),
-			state("http-response", answer.Schedule, at, end),
+			state("http 503", answer.Schedule, at, end),
 		},
 		Report: &agent.Report{
 			PID: 48121, Intercepted: true,

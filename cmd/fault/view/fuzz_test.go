@@ -110,13 +110,13 @@ func anyRun(rng *rand.Rand, name string) *agent.Snapshot {
 	for i := range rng.IntN(9) {
 		in := anyFault(rng)
 		s.Report.Injected = append(s.Report.Injected, in)
-		id := name
+		label := name
 		if in.Fault != nil && rng.IntN(2) == 0 {
-			id = in.Fault.Name()
+			label = in.Fault.Name()
 		}
 		if i > 0 || rng.IntN(4) > 0 {
 			s.Faults = append(s.Faults, agent.FaultState{
-				ID: id, On: rng.IntN(2) == 0, Next: moment(rng), Changed: moment(rng),
+				Label: label, On: rng.IntN(2) == 0, Next: moment(rng), Changed: moment(rng),
 			})
 		}
 	}

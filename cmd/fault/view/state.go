@@ -1,9 +1,6 @@
 package view
 
 import (
-	"fmt"
-	"strings"
-
 	"github.com/faultproxy/fault/agent"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
@@ -17,16 +14,8 @@ func (p *page) injected(i int) *agent.Injected {
 	return &p.r.Injected[i]
 }
 
-// name is what a fault is called: its id, and for an answer its status.
-func (p *page) name(i int) string {
-	id := p.s.Faults[i].ID
-	if in := p.injected(i); in != nil {
-		if f, ok := in.Fault.(faults.HTTPResponse); ok {
-			return p.foreign(fmt.Sprintf("http %d%s", f.Status, strings.TrimPrefix(id, f.Name())))
-		}
-	}
-	return p.foreign(id)
-}
+// name is what a fault is called.
+func (p *page) name(i int) string { return p.foreign(p.s.Faults[i].Label) }
 
 // isOn is whether a fault is on, in a word.
 func (p *page) isOn(i int) row {

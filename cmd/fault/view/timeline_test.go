@@ -57,7 +57,7 @@ func TestScale(t *testing.T) {
 	} {
 		in := injected(faults.Blackhole{On: toClient}, tc.schedule)
 		p := newPage(&agent.Snapshot{
-			Duration: tc.duration, Faults: []agent.FaultState{{ID: "blackhole"}},
+			Duration: tc.duration, Faults: []agent.FaultState{{Label: "blackhole"}},
 			Report: &agent.Report{Injected: []agent.Injected{in}},
 		}, Frame{Columns: 100, Rows: 30})
 		if got := p.scale(); got != tc.want {

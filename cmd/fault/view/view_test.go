@@ -120,7 +120,7 @@ func nothingYet() *agent.Snapshot {
 	latency := injected(faults.Latency{Delay: faults.Normal{Mean: 300 * milli}, On: toClient | toServer}, nil)
 	return &agent.Snapshot{
 		At: 300 * milli, Upstreams: "*.example.com:443", Proxy: netip.MustParseAddrPort("127.0.0.1:3180"),
-		Faults: []agent.FaultState{{ID: "latency", On: true, Next: faults.Never}},
+		Faults: []agent.FaultState{{Label: "latency", On: true, Next: faults.Never}},
 		Report: &agent.Report{Intercepted: true, Injected: []agent.Injected{latency}},
 	}
 }
