@@ -67,6 +67,12 @@ type Config struct {
 	Seed uint64
 	// Duration ends the run that long after it is ready; 0 is never.
 	Duration time.Duration
+	// FailIfIdle makes it a failure that no flow matched.
+	FailIfIdle bool
+	// Ready is called once the run is ready, with the address for clients that
+	// ask for the proxy, which is invalid if they cannot; nil for nobody. An
+	// error ends the run.
+	Ready func(proxy netip.AddrPort) error
 	// Out gets the start page, the lines and the summary; nil for none. The
 	// caller closes it.
 	Out *lines.Writer
@@ -138,15 +144,15 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	defer start.done()
 	cut, err := prepare(ctx, &cfg, start)
 	if err != nil {
-		return notStarted(ctx, err)
+		return notStarted(ctx, &cfg, err)
 	}
 	at, err := listen(ctx, &cfg, cut.wanted)
 	if err != nil {
-		return notStarted(ctx, err)
+		return notStarted(ctx, &cfg, err)
 	}
 	defer at.close()
 	if err := cut.attach(&cfg, at.proxy, start); err != nil {
-		return notStarted(ctx, err)
+		return notStarted(ctx, &cfg, err)
 	}
 	defer cut.close()
 	if cfg.NoProxy && cut.programs == nil {
@@ -154,15 +160,23 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	}
 	r := newReporter(&cfg, cut)
 	accepting := at.serve(r.server)
-	if err := cut.begin(); err != nil {
+	failed := func(err error) (Report, error) {
 		_ = at.stop(accepting)
 		r.server.Drain(expired)
 		return Report{}, err
+	}
+	if err := cut.begin(); err != nil {
+		return failed(err)
 	}
 	start.done()
 	r.scene = newScene(r, at, time.Since(began))
 	control := newControl(r)
 	defer control.serve()()
+	if cfg.Ready != nil {
+		if err := cfg.Ready(reachable(r.scene.proxy)); err != nil {
+			return failed(err)
+		}
+	}
 	r.started()
 	if cfg.Screen != nil {
 		if cfg.Out != nil {
@@ -183,9 +197,9 @@ func (c *Config) say(text string) {
 
 // notStarted is the end of a run that did not come to be. If it was told to
 // end meanwhile, whatever that broke is no error.
-func notStarted(ctx context.Context, err error) (Report, error) {
+func notStarted(ctx context.Context, cfg *Config, err error) (Report, error) {
 	if ctx.Err() != nil {
-		return Report{Reason: BySignal}, nil
+		return Report{Reason: BySignal, Idle: cfg.FailIfIdle}, nil
 	}
 	return Report{}, err
 }

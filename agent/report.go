@@ -31,6 +31,8 @@ type Report struct {
 	Reason Reason
 	// Failed says that the host broke something of the run.
 	Failed bool
+	// Idle says that no flow matched although [Config.FailIfIdle] wants some.
+	Idle bool
 	// Lasted is the time from ready to the end, without draining.
 	Lasted time.Duration
 	// Pauses is how many times faults were paused, and Paused for how long
@@ -204,10 +206,16 @@ func copied(h *hdrhistogram.Histogram) *hdrhistogram.Histogram {
 
 var emptyHistogram = sync.OnceValue(newHistogram)
 
+// ExitIdle is the exit code of a command whose run is [Report.Idle].
+const ExitIdle = 3
+
 // exitCode is that of a command which is this run.
 func (r *Report) exitCode() int {
-	if r.Failed {
+	switch {
+	case r.Failed:
 		return 1
+	case r.Idle:
+		return ExitIdle
 	}
 	return 0
 }

@@ -107,8 +107,8 @@ func processes() ([]int, error) {
 	return pids, nil
 }
 
-// byID is a process and its name; the name is empty if it has gone.
-func byID(pid int) Process {
+// ByID is a process and its name; the name is empty if it has gone.
+func ByID(pid int) Process {
 	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return Process{PID: pid, Name: string(bytes.TrimSuffix(name, []byte("\n")))}
 }
@@ -145,7 +145,7 @@ func holder(target string, is func(info string) bool) (Process, bool) {
 		for _, fd := range open {
 			name, err := os.Readlink(filepath.Join(folder, fd.Name()))
 			if err == nil && name == target && is(fmt.Sprintf("/proc/%d/fdinfo/%s", pid, fd.Name())) {
-				return byID(pid), true
+				return ByID(pid), true
 			}
 		}
 	}

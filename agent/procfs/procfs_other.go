@@ -7,5 +7,8 @@ import "errors"
 // Sockets fails.
 func Sockets(string) ([]Socket, error) { return nil, errors.ErrUnsupported }
 
+// ByID knows no name.
+func ByID(pid int) Process { return Process{PID: pid} }
+
 // HolderOf finds nobody.
 func HolderOf(Socket) (Process, bool) { return Process{}, false }

@@ -68,7 +68,7 @@ func (l *commandLine) replay(seed uint64) []string {
 	args := []string{"run"}
 	l.flags.VisitAll(func(f *pflag.Flag) {
 		switch sectionOf(f) {
-		case "", outputTitle, globalTitle:
+		case "", outputTitle, backgroundTitle, globalTitle:
 			return
 		}
 		if f.Name == "stealth" || f.Name == "seed" {

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"encoding/pem"
+	"fmt"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -30,6 +31,7 @@ type setting struct {
 
 // everySetting is all flags of `fault run`, and all their variables.
 func everySetting(t *testing.T) []setting {
+	dir := t.TempDir()
 	settings := []setting{
 		{"log-file", "FAULT_LOG_FILE", os.DevNull, "/nowhere/at/all", "", func(o outcome) any { return o.code }, 0},
 		{"log-stdout", "FAULT_WITH_STDOUT_LOGGING", "true", "false", "", func(o outcome) any { return strings.Contains(o.stdout, "INFO") }, true},
@@ -52,6 +54,9 @@ func everySetting(t *testing.T) []setting {
 
 		{"duration", "FAULT_PROXY_DURATION", "1m30s", "1", "", func(o outcome) any { return o.cfg.Duration }, 90 * time.Second},
 		{"seed", "FAULT_SEED", "18446744073709551615", "7", "", func(o outcome) any { return o.cfg.Seed }, uint64(1<<64 - 1)},
+		{"fail-if-idle", "FAULT_FAIL_IF_IDLE", "true", "false", "", func(o outcome) any { return o.cfg.FailIfIdle }, true},
+		{"ready-file", "FAULT_READY_FILE", filepath.Join(dir, "ready"), filepath.Join(dir, "other"), "", func(o outcome) any { return o.files }, []string{"http://127.0.0.1:3180\n"}},
+		{"pid-file", "FAULT_PID_FILE", filepath.Join(dir, "pid"), filepath.Join(dir, "other"), "", func(o outcome) any { return o.files }, []string{fmt.Sprintln(os.Getpid())}},
 		{"tail", "FAULT_PROXY_TAILING", "true", "false", "", func(o outcome) any { return o.cfg.Tail }, true},
 		{"json", "FAULT_JSON", "true", "false", "", func(o outcome) any { return o.stdout }, "{}\n"},
 		{"json", "FAULT_JSON", os.DevNull, "true", "", func(o outcome) any { return o.stdout == "page\n" && o.cfg.JSON != nil }, true},
@@ -187,7 +192,7 @@ func TestFlagsAndVariables(t *testing.T) {
 func essence(o outcome) agent.Config {
 	cfg := o.cfg
 	cfg.Out, cfg.JSON, cfg.SummaryJSON, cfg.Tail = nil, nil, false, false
-	cfg.Log, cfg.Warn, cfg.Hurry = nil, nil, nil
+	cfg.Log, cfg.Warn, cfg.Hurry, cfg.Ready = nil, nil, nil, nil
 	if cfg.TLS != nil && cfg.TLS.RootCAs != nil {
 		cfg.TLS = &tls.Config{} // the functions in it do not compare
 	}

@@ -10,13 +10,13 @@ import (
 )
 
 // runHelp is the help of `fault run`: one screen, on which the flags of faults
-// have their names only.
+// and for the background have their names only.
 func runHelp(cmd *cobra.Command, all []*faultFlags) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nUsage: fault run [flags]\n\nExamples:\n%s\n", cmd.Long, cmd.Example)
 	writeLines(&b, cmd, "Traffic")
 	for _, f := range all {
-		writeNames(&b, cmd, f)
+		writeNames(&b, cmd, f.title, f.name+"-side", f.name+"-direction", f.name+"-sched")
 	}
 	b.WriteString(`Every fault FAULT above also takes (http-response only the last):
              --FAULT-side server|client [server]
@@ -24,6 +24,7 @@ func runHelp(cmd *cobra.Command, all []*faultFlags) string {
              --FAULT-sched 'start:30s,duration:1m;start:90%,duration:5%'
 `)
 	writeLines(&b, cmd, "Run")
+	writeNames(&b, cmd, backgroundTitle)
 	writeLines(&b, cmd, outputTitle)
 	writeGlobal(&b, cmd)
 	b.WriteString(`Learn more:  fault help faults (ranges, FAULT_LATENCY_MEAN and so on),
@@ -40,16 +41,16 @@ func writeLines(b *strings.Builder, cmd *cobra.Command, title string) {
 	}
 }
 
-// writeNames writes the flags of a fault that others do not have.
-func writeNames(b *strings.Builder, cmd *cobra.Command, fault *faultFlags) {
-	common := []string{fault.name + "-side", fault.name + "-direction", fault.name + "-sched"}
+// writeNames writes the flags of a section without what they do, but for those
+// that are said elsewhere.
+func writeNames(b *strings.Builder, cmd *cobra.Command, title string, elsewhere ...string) {
 	var names []string
-	for _, f := range sectionFlags(cmd, fault.title) {
-		if !slices.Contains(common, f.Name) {
+	for _, f := range sectionFlags(cmd, title) {
+		if !slices.Contains(elsewhere, f.Name) {
 			names = append(names, spelled(f)+byDefault(f))
 		}
 	}
-	writeColumns(b, fault.title+":", namesColumn, "  ", names)
+	writeColumns(b, title+":", namesColumn, "  ", names)
 }
 
 func sectionFlags(cmd *cobra.Command, title string) []*pflag.Flag {

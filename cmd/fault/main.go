@@ -176,5 +176,8 @@ func explain(err error) (message, hint string, code int) {
 		return h.message, h.hint, exitFailure
 	}
 	message, hint = explainRun(err)
+	if errors.Is(err, errIdle) {
+		return message, hint, agent.ExitIdle
+	}
 	return message, hint, exitFailure
 }

@@ -26,7 +26,10 @@ type runFlags struct {
 	faults   []*faultFlags
 	duration period
 	seed     seed
+	mustMeet bool
 	output   *outputFlags
+
+	background *backgroundFlags
 }
 
 func newRun(env environment, logs *logFlags) *cobra.Command {
@@ -69,6 +72,9 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 		"It is counted from the moment that the run is ready, and percentages of schedules are of it. Without it the run lasts until it is ended.")
 	more(s.value(&f.seed, "seed", "draw what the run with this seed drew", "FAULT_SEED"),
 		"For the same flows in the same order all draws are the same. The start page and the summary say the seed.")
+	more(s.toggle(&f.mustMeet, "fail-if-idle", "exit with 3 if no connection matched", "FAULT_FAIL_IF_IDLE"),
+		"A run that met nothing tested nothing: a script or an experiment should not take that for a success.")
+	f.background = addBackgroundFlags(cmd)
 	f.output = addOutputFlags(cmd)
 	addLeftovers(cmd)
 	return f
@@ -124,9 +130,21 @@ func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) 
 			}
 		}()
 	}
-	_, err = env.agent(ctx, cfg)
+	ready, remove, err := f.background.open()
+	if err != nil {
+		return err
+	}
+	defer remove()
+	cfg.Ready = ready
+	report, err := env.agent(ctx, cfg)
+	if err == nil && report.Idle {
+		return errIdle
+	}
 	return err
 }
+
+// errIdle is the end of a run that should have met something.
+var errIdle = errors.New("no connection matched, so nothing was tested (--fail-if-idle)")
 
 // config is the configuration that the flags ask for, but for its writers.
 func (f *runFlags) config(ctx context.Context, line *commandLine) (agent.Config, error) {
@@ -167,6 +185,7 @@ func (f *runFlags) config(ctx context.Context, line *commandLine) (agent.Config,
 		Faults:       planned,
 		Seed:         uint64(f.seed),
 		Duration:     time.Duration(f.duration),
+		FailIfIdle:   f.mustMeet,
 		Tail:         f.output.tail,
 		Replay:       line.replay(uint64(f.seed)),
 	}, nil

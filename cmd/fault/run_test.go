@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -26,6 +27,8 @@ type outcome struct {
 	ran            bool
 	code           int
 	stdout, stderr string
+	// files is what was in those that the run made, while it was ready.
+	files []string
 }
 
 // try runs a command line in this process, with an agent that only takes note.
@@ -38,6 +41,10 @@ func try(vars map[string]string, args ...string) outcome {
 		agent: func(_ context.Context, cfg agent.Config) (agent.Report, error) {
 			o.cfg, o.ran = cfg, true
 			cfg.Log.Info("running")
+			if err := cfg.Ready(cfg.Proxy); err != nil {
+				return agent.Report{}, err
+			}
+			o.files = madeFiles(vars, args)
 			if cfg.Out != nil {
 				cfg.Out.Print("page\n")
 			}
@@ -50,6 +57,23 @@ func try(vars map[string]string, args ...string) outcome {
 	o.code = run(context.Background(), env, args)
 	o.stdout, o.stderr = stdout.String(), stderr.String()
 	return o
+}
+
+// madeFiles reads the files that flags or variables of a run name.
+func madeFiles(vars map[string]string, args []string) []string {
+	paths := slices.Collect(maps.Values(vars))
+	for _, arg := range args {
+		if _, path, ok := strings.Cut(arg, "-file="); ok {
+			paths = append(paths, path)
+		}
+	}
+	var contents []string
+	for _, path := range paths {
+		if content, err := os.ReadFile(path); err == nil && filepath.IsAbs(path) {
+			contents = append(contents, string(content))
+		}
+	}
+	return contents
 }
 
 const ms = time.Millisecond

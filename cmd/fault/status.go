@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ import (
 
 func newStatus(env environment) *cobra.Command {
 	var asJSON bool
+	var wait period
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show the agents that run here",
@@ -26,19 +28,15 @@ func newStatus(env environment) *cobra.Command {
 
 To a terminal it is a table; elsewhere the same columns, separated by tabs, with
 times in seconds and no header. "-" is what is not known, such as all about an
-agent of another user.`,
+agent of another user. With --wait it first waits until an agent is ready.`,
 		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, _, cancel := env.untilAsked(cmd.Context())
 			defer cancel()
-			peers, err := agents(ctx, cmd)
+			found, err := awaitAgents(ctx, cmd, time.Duration(wait))
 			if err != nil {
 				return err
-			}
-			found := lookAt(ctx, peers)
-			if len(found) == 0 {
-				return errNoAgent
 			}
 			fmt.Fprint(env.stdout, listed(found, asJSON, env.style(cmd, env.stdout)))
 			for _, f := range found {
@@ -53,7 +51,44 @@ agent of another user.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "an object a line for each agent")
+	cmd.Flags().Var(&wait, "wait", "wait that long for an agent that is ready")
+	_ = cmd.RegisterFlagCompletionFunc("wait", completion(&wait))
 	return cmd
+}
+
+// awaitAgents finds the agents that run here, or waits for one that is ready.
+func awaitAgents(ctx context.Context, cmd *cobra.Command, limit time.Duration) ([]found, error) {
+	const again = 50 * time.Millisecond
+	deadline := time.Now().Add(limit)
+	for {
+		peers, err := agents(ctx, cmd)
+		if err != nil {
+			return nil, err
+		}
+		all := lookAt(ctx, peers)
+		switch {
+		case limit == 0 && len(all) == 0:
+			return nil, errNoAgent
+		case limit == 0 || slices.ContainsFunc(all, found.ready):
+			return all, nil
+		case time.Until(deadline) < 0:
+			return nil, &hostError{fmt.Sprintf("no agent is ready in this network namespace after %v", limit), errNoAgent.hint}
+		}
+		select {
+		case <-time.After(again):
+		case <-ctx.Done():
+			return nil, errInterrupted
+		}
+	}
+}
+
+// ready says whether an agent does its work, as far as this user may know.
+// Before that it cannot be found.
+func (f found) ready() bool {
+	if f.status == nil {
+		return f.err.Code == control.NotAllowed
+	}
+	return !f.status.Ending
 }
 
 // found is an agent and its answer: one of status and err is not nil.

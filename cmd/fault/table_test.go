@@ -15,6 +15,7 @@ var noVariable = map[string]string{
 	"help":            "it runs nothing",
 	"version":         "it runs nothing",
 	"json":            "it is about one answer; that of `fault run` has one",
+	"wait":            "it is about one answer, too",
 	"no-descriptions": "it is about a script, whose user sets FAULT_COMPLETION_DESCRIPTIONS",
 }
 

@@ -64,9 +64,9 @@ once.
 
 // exits is what the exit codes of commands say beyond their being that.
 var exits = []struct{ path, says string }{
-	{"run", "0 whoever ended it: --duration, Ctrl-C, SIGTERM, SIGHUP"},
+	{"run", "0 whoever or whatever ended it; 3 if nothing matched, with --fail-if-idle"},
 	{"check", "1 if connections cannot be intercepted"},
-	{"status", "1 if no agent runs"},
+	{"status", "1 if no agent runs, or none is ready in time with --wait"},
 }
 
 // exitCodesTopic says what they mean.
