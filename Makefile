@@ -61,7 +61,7 @@ test-kernels: ## run the BPF and interception tests on old and new kernels, in q
 
 .PHONY: fuzz
 T ?= 1m
-fuzz: ## fuzz each parser for T (1m), twelve at a time
+fuzz: ## fuzz each parser for T (1m), all at once
 	scripts/fuzz.sh $(T)
 
 .PHONY: bench
