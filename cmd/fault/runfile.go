@@ -78,8 +78,8 @@ type runFile struct {
 	kind       string         // in words
 	looks      *regexp.Regexp // what such a file holds
 
-	temporary string      // what is to become it
-	ours      os.FileInfo // it, once it is there
+	temporary string // what is to become it
+	content   string // of it, once it is there
 }
 
 // prepare makes sure that the file can appear later, and removes one that a
@@ -142,16 +142,12 @@ func (f *runFile) appear(content string) error {
 		err = os.Chmod(f.temporary, 0o644)
 	}
 	if err == nil {
-		f.ours, err = os.Lstat(f.temporary)
-	}
-	if err == nil {
 		err = os.Rename(f.temporary, f.path)
 	}
 	if err != nil {
-		f.ours = nil
 		return &hostError{fmt.Sprintf("--%s `%s` cannot be written: %v", f.flag, f.path, withoutPath(err)), ""}
 	}
-	f.temporary = ""
+	f.temporary, f.content = "", content
 	return nil
 }
 
@@ -161,13 +157,19 @@ func (f *runFile) remove() {
 		os.Remove(f.temporary)
 		f.temporary = ""
 	}
-	if f.ours == nil {
+	if f.content == "" {
 		return
 	}
-	if there, err := os.Lstat(f.path); err == nil && os.SameFile(there, f.ours) {
+	// That it is another's shows by what it holds; the number of a removed
+	// inode may be given to the next.
+	there, err := os.Lstat(f.path)
+	if err != nil {
+		return
+	}
+	if content, err := f.read(there); err == nil && content == f.content {
 		os.Remove(f.path)
 	}
-	f.ours = nil
+	f.content = ""
 }
 
 // withoutPath is an error of a file whose path was said already.
