@@ -1,0 +1,6 @@
+//go:build !unix
+
+package parent
+
+// Watch watches nobody.
+func Watch() *Starters { return newStarters() }
