@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/faultproxy/fault/agent/lines"
+	"github.com/faultproxy/fault/agent/parent"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
@@ -73,6 +74,9 @@ type Config struct {
 	// ask for the proxy, which is invalid if they cannot; nil for nobody. An
 	// error ends the run.
 	Ready func(proxy netip.AddrPort) error
+	// StartedBy is the process with whose end ctx ends, with ErrParentGone as
+	// the cause; zero if there is none.
+	StartedBy parent.Process
 	// Out gets the start page, the lines and the summary; nil for none. The
 	// caller closes it.
 	Out *lines.Writer
@@ -199,7 +203,7 @@ func (c *Config) say(text string) {
 // end meanwhile, whatever that broke is no error.
 func notStarted(ctx context.Context, cfg *Config, err error) (Report, error) {
 	if ctx.Err() != nil {
-		return Report{Reason: BySignal, Idle: cfg.FailIfIdle}, nil
+		return Report{Reason: askedBy(ctx), Idle: cfg.FailIfIdle}, nil
 	}
 	return Report{}, err
 }

@@ -43,7 +43,7 @@ func (r *reporter) await(ctx context.Context, control *Control) Reason {
 	for {
 		select {
 		case <-ctx.Done():
-			return BySignal
+			return askedBy(ctx)
 		case reason := <-control.asked:
 			return reason
 		case <-timer.C:

@@ -14,17 +14,6 @@ import (
 	"github.com/faultproxy/fault/proxy"
 )
 
-// Reason is why a run ended.
-type Reason string
-
-// The reasons.
-const (
-	ByDuration Reason = "duration"
-	BySignal   Reason = "signal"
-	ByKey      Reason = "key"  // a key of the screen
-	ByStop     Reason = "stop" // somebody asked the agent
-)
-
 // Report is what happened in a run. All of it was measured.
 type Report struct {
 	PID    int

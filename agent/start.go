@@ -184,18 +184,34 @@ func reachable(at netip.AddrPort) netip.AddrPort {
 
 // ends is what ends the run, as far as this reader can.
 func ends(cfg *Config, look style.Style) entry {
-	how, by := "on", "SIGINT, SIGTERM, SIGHUP"
+	how, by, starter := "on", "SIGINT, SIGTERM, SIGHUP", startedBy(cfg)
 	switch {
 	case cfg.Screen != nil:
 		how, by = "with", "q or Ctrl-C"
 	case look.Columns > 0:
 		how, by = "with", "Ctrl-C"
+	case starter != "" && cfg.Duration == 0:
+		return entry{text: fmt.Sprintf("on %s, or with %s", by, starter)}
+	case starter != "":
+		return entry{text: fmt.Sprintf("after %s, on %s, or with %s", words.Clock(cfg.Duration), by, starter)}
 	}
 	if cfg.Duration == 0 {
 		return entry{text: how + " " + by, short: by}
 	}
 	after := "after " + words.Clock(cfg.Duration)
 	return entry{text: after + ", or " + how + " " + by, short: after + ", " + by}
+}
+
+// startedBy names the process with which the run ends; "" if there is none.
+func startedBy(cfg *Config) string {
+	switch by := cfg.StartedBy; {
+	case by.PID == 0:
+		return ""
+	case by.Name == "":
+		return fmt.Sprintf("process %d", by.PID)
+	default:
+		return fmt.Sprintf("%s (pid %d)", lines.Shown(by.Name, 64), by.PID)
+	}
 }
 
 // known is a count and a space, nothing if it is not known.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/agent/parent"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
@@ -25,7 +26,7 @@ func scenes(t *testing.T) map[string]struct {
 
 	mapped := everything(t)
 	mapped.NoProxy, mapped.Duration, mapped.Upstreams = true, 0, nil
-	mapped.Mappings = nil
+	mapped.Mappings, mapped.StartedBy = nil, parent.Process{PID: 48120, Name: "a\x1b[1mb"}
 	mappings := scene{pid: 48121}
 	for _, text := range []string{"9090=example.com:80", "http:9091=https://example.com", "udp:5353=8.8.8.8:53", "35432=psqls://db"} {
 		m := mappingOf(t, text)
@@ -34,12 +35,12 @@ func scenes(t *testing.T) map[string]struct {
 
 	narrow := everything(t)
 	narrow.Upstreams, narrow.Process, narrow.Cgroup = upstreamsOf(t, "*", "!10.0.0.0/8"), "psql", "/system.slice"
-	narrow.Faults = nil
+	narrow.Faults, narrow.StartedBy = nil, parent.Process{PID: 48120, Name: "chaos"}
 	one := everywhere
 	one.cgroup, one.ipv6, one.open, one.proxy = "/system.slice", errors.New("cap_perfmon is missing"), nil, netip.AddrPort{}
 
 	alone := everything(t)
-	alone.PID = 4711
+	alone.PID, alone.StartedBy = 4711, parent.Process{PID: 48120}
 	alone.HTTPUpstream = &proxy.Target{Host: "svc", Port: 80}
 	alone.Faults = []faults.Planned{{Fault: faults.Latency{Delay: faults.Pareto{Scale: 20 * milli, Shape: 1}, On: toServer | toClient, PerReadWrite: true}}}
 	explicit := scene{

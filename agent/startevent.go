@@ -31,6 +31,9 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 			e.HTTPUpstreamOverride = override(cfg.HTTPUpstream)
 		}
 	}
+	if by := cfg.StartedBy; by.PID != 0 {
+		e.StartedBy = &event.Starter{PID: by.PID, Name: by.Name}
+	}
 	for _, m := range s.mappings {
 		e.Mappings = append(e.Mappings, event.Mapping{
 			Listen: m.at.String(), Target: m.Target(), Carries: m.carries(), TLS: m.TLS != mapping.NoTLS,

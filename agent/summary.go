@@ -31,7 +31,7 @@ func (p *summaryText) title(text string) string { return p.look.As(style.Title, 
 
 // ended is the first line.
 func ended(r *Report) (text, exit string) {
-	text = fmt.Sprintf("fault ended after %s (%s)", words.Clock(r.Lasted.Round(100*time.Millisecond)), r.Reason)
+	text = fmt.Sprintf("fault ended after %s (%s)", words.Clock(r.Lasted.Round(100*time.Millisecond)), ReasonWords(string(r.Reason)))
 	return text, fmt.Sprintf("exit %d", r.exitCode())
 }
 

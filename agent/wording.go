@@ -12,7 +12,8 @@ import (
 // no room; empty is the same.
 type wording struct{ long, short string }
 
-// reasonWords is for why flows passed through and connections were left alone.
+// reasonWords is for why flows passed through, connections were left alone, and
+// runs ended.
 // Words that are not here are told as they are, without hyphens.
 var reasonWords = map[string]wording{
 	"upstream-not-matched": {"upstream not matched", "not matched"},
@@ -44,8 +45,9 @@ var failureWords = map[string]wording{
 	"other":          {"other", "failed"},
 }
 
-// ReasonWords tells people why flows passed through, or connections were left
-// alone: the keys of [Report.Passed] and the verdicts of [Report.Connects].
+// ReasonWords tells people why flows passed through, connections were left
+// alone, or a run ended: the keys of [Report.Passed], the verdicts of
+// [Report.Connects], and [Report.Reason].
 func ReasonWords(reason string) string { return worded(reasonWords, reason).long }
 
 // FailureWords tells people why flows failed: the keys of [Report.Errors].

@@ -20,7 +20,16 @@ type Start struct {
 	Seed                 string   `json:"seed"`
 	DurationS            float64  `json:"duration_s,omitempty"`
 	OpenConnections      *int     `json:"open_connections,omitempty"`
-	Faults               []Fault  `json:"faults"`
+	// StartedBy is the process with which the run ends.
+	StartedBy *Starter `json:"started_by,omitempty"`
+	Faults    []Fault  `json:"faults"`
+}
+
+// Starter is a process that has started the run, itself or by others.
+type Starter struct {
+	PID int `json:"pid"`
+	// Name is absent if it is not known.
+	Name string `json:"name,omitempty"`
 }
 
 // Interception says whose connections are diverted.

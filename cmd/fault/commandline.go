@@ -63,7 +63,7 @@ func (l *commandLine) ignore(why string, flags ...string) {
 
 // replay is the arguments that start this run again: its flags that do
 // something and are not the default, and the seed. What is written, and where,
-// is no part of it.
+// and who ends it are no part of it.
 func (l *commandLine) replay(seed uint64) []string {
 	args := []string{"run"}
 	l.flags.VisitAll(func(f *pflag.Flag) {
@@ -71,7 +71,7 @@ func (l *commandLine) replay(seed uint64) []string {
 		case "", outputTitle, backgroundTitle, globalTitle:
 			return
 		}
-		if f.Name == "stealth" || f.Name == "seed" {
+		if f.Name == "stealth" || f.Name == "seed" || f.Name == "stay" {
 			return
 		}
 		if _, idle := l.idle[f.Name]; idle || f.Value.String() == f.DefValue {

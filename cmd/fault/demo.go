@@ -17,6 +17,7 @@ func newDemo(env environment) *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	address := text{kind: "HOST", value: "127.0.0.1", mayBeEmpty: true}
+	var stay stay
 	port := whole("PORT", "a port, 0 to 65535", 0, 65535).byDefault(7070)
 	cmd := &cobra.Command{
 		Use:   "run [ADDRESS] [PORT]",
@@ -38,7 +39,7 @@ may be arguments, too.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, _, stop := env.untilAsked(cmd.Context())
+			ctx, _, stop := env.untilAsked(cmd.Context(), stay.watched(env))
 			defer stop()
 			err := demo.Run(ctx, demo.Config{Host: address.value, Port: uint16(port.value), Out: env.stdout, Getenv: env.getenv})
 			if proxy, ok := errors.AsType[*demo.ProxyError](err); ok {
@@ -50,6 +51,7 @@ may be arguments, too.`,
 	s := section{cmd, "Demo"}
 	s.value(&address, "address", "listen on this address or host name", "FAULT_DEMO_ADDR")
 	s.value(&port, "port", "listen on this port; 0 takes a free one", "FAULT_DEMO_PORT")
+	stay.add(s)
 	parent.AddCommand(cmd)
 	return parent
 }

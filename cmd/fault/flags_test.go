@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/faultproxy/fault/agent"
+	"github.com/faultproxy/fault/agent/parent"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
 )
@@ -57,6 +58,7 @@ func everySetting(t *testing.T) []setting {
 		{"fail-if-idle", "FAULT_FAIL_IF_IDLE", "true", "false", "", func(o outcome) any { return o.cfg.FailIfIdle }, true},
 		{"ready-file", "FAULT_READY_FILE", filepath.Join(dir, "ready"), filepath.Join(dir, "other"), "", func(o outcome) any { return o.files }, []string{"http://127.0.0.1:3180\n"}},
 		{"pid-file", "FAULT_PID_FILE", filepath.Join(dir, "pid"), filepath.Join(dir, "other"), "", func(o outcome) any { return o.files }, []string{fmt.Sprintln(os.Getpid())}},
+		{"stay", "FAULT_STAY", "true", "false", "", func(o outcome) any { return o.cfg.StartedBy }, parent.Process{}},
 		{"tail", "FAULT_PROXY_TAILING", "true", "false", "", func(o outcome) any { return o.cfg.Tail }, true},
 		{"json", "FAULT_JSON", "true", "false", "", func(o outcome) any { return o.stdout }, "{}\n"},
 		{"json", "FAULT_JSON", os.DevNull, "true", "", func(o outcome) any { return o.stdout == "page\n" && o.cfg.JSON != nil }, true},
@@ -188,11 +190,11 @@ func TestFlagsAndVariables(t *testing.T) {
 	}
 }
 
-// essence is a configuration without what a run writes, and where.
+// essence is a configuration without what a run writes, where, and who ends it.
 func essence(o outcome) agent.Config {
 	cfg := o.cfg
 	cfg.Out, cfg.JSON, cfg.SummaryJSON, cfg.Tail = nil, nil, false, false
-	cfg.Log, cfg.Warn, cfg.Hurry, cfg.Ready = nil, nil, nil, nil
+	cfg.Log, cfg.Warn, cfg.Hurry, cfg.Ready, cfg.StartedBy = nil, nil, nil, nil, parent.Process{}
 	if cfg.TLS != nil && cfg.TLS.RootCAs != nil {
 		cfg.TLS = &tls.Config{} // the functions in it do not compare
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/faultproxy/fault/agent"
+	"github.com/faultproxy/fault/agent/parent"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/spf13/cobra"
 )
@@ -24,11 +25,12 @@ const (
 )
 
 func main() {
-	signals := stopSignals()
+	signals, starters := stopSignals(), parent.Watch()
 	// A reader of our output that went away must not end the run.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(context.Background(), environment{
-		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, signals: signals, agent: agent.Run,
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
+		signals: signals, starters: starters, agent: agent.Run,
 	}, os.Args[1:]))
 }
 
@@ -39,6 +41,7 @@ type environment struct {
 	stdout, stderr io.Writer
 	getenv         func(string) string
 	signals        <-chan os.Signal // that ask for the end
+	starters       *parent.Starters // with whose end ours is asked for, too
 	agent          func(context.Context, agent.Config) (agent.Report, error)
 }
 
@@ -133,25 +136,28 @@ func stopSignals() <-chan os.Signal {
 	return signals
 }
 
-// untilAsked gives a context that ends with the first signal, and a channel
-// that is closed with the second.
-func (e environment) untilAsked(parent context.Context) (ctx context.Context, hurry <-chan struct{}, cancel func()) {
-	ctx, cancel = context.WithCancel(parent)
+// untilAsked gives a context that ends with the first signal, or with one of
+// the starters, and a channel that is closed with the second signal.
+func (e environment) untilAsked(whole context.Context, starters *parent.Starters) (ctx context.Context, hurry <-chan struct{}, cancel func()) {
+	ctx, end := context.WithCancelCause(whole)
+	gone := starters.Gone()
 	hurried := make(chan struct{})
 	go func() {
-		select {
-		case <-e.signals:
-			cancel()
-		case <-parent.Done():
-			return
+		for signals := 0; signals < 2; {
+			select {
+			case <-e.signals:
+				end(nil)
+				signals++
+			case <-gone:
+				end(agent.ErrParentGone)
+				gone = nil
+			case <-whole.Done():
+				return
+			}
 		}
-		select {
-		case <-e.signals:
-			close(hurried)
-		case <-parent.Done():
-		}
+		close(hurried)
 	}()
-	return ctx, hurried, cancel
+	return ctx, hurried, func() { end(nil) }
 }
 
 // usageError is a command line that makes no sense.

@@ -27,6 +27,7 @@ type runFlags struct {
 	duration period
 	seed     seed
 	mustMeet bool
+	stay     stay
 	output   *outputFlags
 
 	background *backgroundFlags
@@ -75,6 +76,7 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 	more(s.toggle(&f.mustMeet, "fail-if-idle", "exit with 3 if no connection matched", "FAULT_FAIL_IF_IDLE"),
 		"A run that met nothing tested nothing: a script or an experiment should not take that for a success.")
 	f.background = addBackgroundFlags(cmd)
+	f.stay.add(s)
 	f.output = addOutputFlags(cmd)
 	addLeftovers(cmd)
 	return f
@@ -82,7 +84,8 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 
 // runAgent turns flags into a configuration, and runs it.
 func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) error {
-	ctx, hurry, stop := env.untilAsked(cmd.Context())
+	starters := f.stay.watched(env)
+	ctx, hurry, stop := env.untilAsked(cmd.Context(), starters)
 	defer stop()
 	// To be stopped by a key or by the terminal would freeze the connections
 	// of others.
@@ -121,7 +124,7 @@ func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) 
 		return err
 	}
 	defer restore()
-	cfg.Log, cfg.Warn, cfg.Hurry = log, warn, hurry
+	cfg.Log, cfg.Warn, cfg.Hurry, cfg.StartedBy = log, warn, hurry, starters.First()
 	if screen := f.output.screen(env, logs, look); screen != nil {
 		cfg.Screen, cfg.Warn = screen, screen.Notice
 		defer func() {

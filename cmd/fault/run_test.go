@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -18,6 +19,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/faultproxy/fault/agent"
+	"github.com/faultproxy/fault/agent/parent"
 	"github.com/faultproxy/fault/faults"
 )
 
@@ -31,12 +33,15 @@ type outcome struct {
 	files []string
 }
 
+// starters are those of the tests, whom no test needs.
+var starters = sync.OnceValue(parent.Watch)
+
 // try runs a command line in this process, with an agent that only takes note.
 func try(vars map[string]string, args ...string) outcome {
 	var o outcome
 	var stdout, stderr bytes.Buffer
 	env := environment{
-		stdout: &stdout, stderr: &stderr,
+		stdout: &stdout, stderr: &stderr, starters: starters(),
 		getenv: func(name string) string { return vars[name] },
 		agent: func(_ context.Context, cfg agent.Config) (agent.Report, error) {
 			o.cfg, o.ran = cfg, true
