@@ -10,17 +10,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestHangup closes terminals. That ends a run, unless it ignores SIGHUP.
+// TestHangup closes terminals. That ends a run, unless it ignores SIGHUP: the
+// terminal tells what is in its foreground, and the rest is watching its shell.
 func TestHangup(t *testing.T) {
 	for name, tc := range map[string]struct {
 		command string
 		goesOn  bool
+		reason  string
 	}{
-		"view":                {"fault run", false},
-		"lines":               {"fault run --tail", false},
-		"view, ignored":       {"trap '' HUP; fault run", true},
-		"nohup":               {"nohup fault run", true},
-		"background, ignored": {"trap '' HUP; fault run &", true},
+		"view":                {"fault run", false, "signal or parent-gone"},
+		"lines":               {"fault run --tail", false, "signal or parent-gone"},
+		"background":          {"fault run &", false, "parent-gone"},
+		"view, ignored":       {"trap '' HUP; fault run", true, "signal"},
+		"nohup":               {"nohup fault run", true, "signal"},
+		"nohup, background":   {"nohup fault run &", true, "signal"},
+		"background, ignored": {"trap '' HUP; fault run &", true, "signal"},
+		"background, --stay":  {"fault run --stay &", true, "signal"},
+		"a script's":          {"sh -c 'fault run; :' &", true, "signal"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -39,7 +45,7 @@ func TestHangup(t *testing.T) {
 				}
 				s.signal(syscall.SIGTERM)
 			}
-			s.tells(t, "signal", "on start", "off end")
+			s.tells(t, tc.reason, "on start", "off end")
 			eventually(t, "the end of the process", func() bool { return errors.Is(syscall.Kill(s.pid, 0), syscall.ESRCH) })
 		})
 	}
