@@ -64,8 +64,9 @@ demo_pid() {
 }
 
 start_demo() {
-	# A session of its own: the terminal's end or Ctrl-C is not the demo's.
-	setsid nsenter --net="/run/netns/$server" -- "$run/bin/fault" demo run "$server4" "$port" \
+	# A session of its own: the terminal's end or Ctrl-C is not the demo's, and
+	# nor is the end of this script.
+	setsid nsenter --net="/run/netns/$server" -- "$run/bin/fault" demo run --stay "$server4" "$port" \
 		</dev/null >"$run/demo.log" 2>&1 &
 	echo "$! $(born $!)" >"$run/demo.pid"
 

@@ -78,6 +78,7 @@ build() {
 tests() {
 	need iproute2 ip ss tc
 	need util-linux nsenter setpriv
+	need sudo sudo
 	need curl curl
 	need openssl openssl
 	need ca-certificates /etc/ssl/certs/ca-certificates.crt

@@ -28,7 +28,7 @@ func TestHelp(t *testing.T) {
 			// A row that begins in the column of the texts goes on with one.
 			rows := regexp.MustCompile(`\n {31}`).ReplaceAllString(help, " ")
 			flags := flagLine.FindAllStringSubmatch(rows, -1)
-			if command[len(command)-1] == "run" && len(flags) != 2 {
+			if command[len(command)-1] == "run" && len(flags) != 3 {
 				t.Errorf("%d flags in\n%s", len(flags), help)
 			}
 			for _, f := range flags {
