@@ -71,7 +71,7 @@ func (l *commandLine) replay(seed uint64) []string {
 		case "", outputTitle, backgroundTitle, globalTitle:
 			return
 		}
-		if f.Name == "stealth" || f.Name == "seed" || f.Name == "stay" {
+		if f.Name == "stealth" || f.Name == "seed" {
 			return
 		}
 		if _, idle := l.idle[f.Name]; idle || f.Value.String() == f.DefValue {

@@ -27,7 +27,6 @@ type runFlags struct {
 	duration period
 	seed     seed
 	mustMeet bool
-	stay     stay
 	output   *outputFlags
 
 	background *backgroundFlags
@@ -76,7 +75,6 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 	more(s.toggle(&f.mustMeet, "fail-if-idle", "exit with 3 if no connection matched", "FAULT_FAIL_IF_IDLE"),
 		"A run that met nothing tested nothing: a script or an experiment should not take that for a success.")
 	f.background = addBackgroundFlags(cmd)
-	f.stay.add(s)
 	f.output = addOutputFlags(cmd)
 	addLeftovers(cmd)
 	return f
@@ -84,7 +82,7 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 
 // runAgent turns flags into a configuration, and runs it.
 func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) error {
-	starters := f.stay.watched(env)
+	starters := f.background.stay.watched(env)
 	ctx, hurry, stop := env.untilAsked(cmd.Context(), starters)
 	defer stop()
 	// To be stopped by a key or by the terminal would freeze the connections

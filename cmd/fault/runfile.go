@@ -20,6 +20,7 @@ const backgroundTitle = "Background"
 // backgroundFlags are the flags for runs that somebody else watches.
 type backgroundFlags struct {
 	ready, pid text
+	stay       stay
 }
 
 func addBackgroundFlags(cmd *cobra.Command) *backgroundFlags {
@@ -29,6 +30,7 @@ func addBackgroundFlags(cmd *cobra.Command) *backgroundFlags {
 		"It holds the URL of the proxy, if there is one. `fault status --wait TIME` waits without a file.")
 	more(s.value(&f.pid, "pid-file", "a file with the pid, while the process runs", "FAULT_PID_FILE"),
 		"Both files appear whole and are removed at the end, unless `kill -9` was it. A file that is something else is not touched.")
+	f.stay.add(s)
 	return f
 }
 
