@@ -44,16 +44,27 @@ test: ## run the tests of the packages, with the race detector
 	CGO_ENABLED=1 go test -race $(packages)
 
 .PHONY: test-root
-test-root: build ## run all tests as root; none may be skipped for want of privilege or a tool
+test-root: build .venv/requirements.txt ## run all tests as root; none may be skipped for want of privilege or a tool
 	CGO_ENABLED=1 go test -race -count=1 -p 1 -timeout 10m -exec '$(as-root)' $(packages)
 	go test -count=1 -timeout 10m -exec '$(as-root)' ./cmd/fault/e2e
 
-as-root = $(sudo) env REQUIRE_ROOT=1 FAULT_BINARY=$(CURDIR)/fault
+as-root = $(sudo) env REQUIRE_ROOT=1 FAULT_BINARY=$(CURDIR)/fault CHAOSTOOLKIT=$(CURDIR)/.venv
+
+# The real Chaos Toolkit, made anew when other versions are asked for. The
+# system's Python is one that every user can run.
+.venv/requirements.txt: examples/chaostoolkit/requirements.txt
+	$(firstword $(wildcard /usr/bin/python3) python3) -m venv --clear .venv
+	.venv/bin/pip install --quiet --disable-pip-version-check --retries 10 --requirement $<
+	cp $< $@
+
+.PHONY: experiments
+experiments: build .venv/requirements.txt ## run examples/chaostoolkit with the real toolkit, in a lab (asks for sudo)
+	$(sudo) scripts/experiments.sh
 
 .PHONY: check
 check: ## all of CI: install what the tests need (Debian, Ubuntu), then run everything
 	$(sudo) scripts/setup.sh all
-	$(MAKE) lint fresh build test-root cross fuzz test-kernels
+	$(MAKE) lint fresh build test-root experiments cross fuzz test-kernels
 
 .PHONY: test-kernels
 test-kernels: ## run the BPF and interception tests on old and new kernels, in qemu
@@ -87,4 +98,4 @@ cross: ## build, and compile the tests, for other systems
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf fault man
+	rm -rf fault man .venv
