@@ -64,7 +64,8 @@ func (s step) with(key string, value any) step {
 	return changed
 }
 
-// curlPage asks for the page as one who knows of no proxy.
-func curlPage(server *host) step {
-	return runs("curl", "-sS", "--max-time", "20", "-o", "page", "-w", "%{time_total}", pageURL("http", server.v4))
+// curlPage asks for the page of a server, and says how many seconds it took.
+func curlPage(server *host, flags ...string) step {
+	always := []string{"-sS", "--max-time", "20", "-o", "page", "-w", "%{time_total}", pageURL("http", server.v4)}
+	return runs("curl", append(always, flags...)...)
 }
