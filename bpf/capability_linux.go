@@ -12,12 +12,11 @@ const Setcap = `sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep "$(command -v f
 // hasCapability says whether a capability is in this thread's effective set.
 // CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON, which were cut from it.
 func hasCapability(c int) bool {
-	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&hdr, &data[0]); err != nil {
+	own, err := capabilities()
+	if err != nil {
 		return false
 	}
-	has := func(c int) bool { return data[c/32].Effective&(1<<(c%32)) != 0 }
+	has := func(c int) bool { return own[c/32].Effective&(1<<(c%32)) != 0 }
 	if c == unix.CAP_BPF || c == unix.CAP_PERFMON {
 		return has(c) || has(unix.CAP_SYS_ADMIN)
 	}

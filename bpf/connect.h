@@ -83,6 +83,17 @@ static __always_inline void describe_caller(struct origin *o)
 		bpf_get_current_comm(o->comm, sizeof(o->comm));
 }
 
+/* is_agents says whether another agent dials. It costs more than to compare the
+ * priority, and is asked only about what would be diverted. */
+static __always_inline bool is_agents(struct bpf_sock_addr *ctx)
+{
+	__u32 keepalive = 0;
+
+	if (bpf_getsockopt(ctx, SOL_TCP, TCP_KEEPINTVL, &keepalive, sizeof(keepalive)))
+		return false;
+	return keepalive == agent_keepalive;
+}
+
 /* decide says what is to become of the connect; only for INTERCEPTED has it
  * remembered `o` on the socket. */
 static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
@@ -113,6 +124,8 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf
 		return VERDICT_DEVICE_BOUND;
 	if (ipv6_peer != VERDICT_INTERCEPTED)
 		return ipv6_peer;
+	if (is_agents(ctx))
+		return VERDICT_AGENT;
 	/* A rewrite would reach nobody, or somebody else. */
 	if (!ours(ctx, proxy_ip4, &o->netns))
 		return VERDICT_OTHER_NETNS;

@@ -93,6 +93,7 @@ const (
 	interceptProgFaultPeername6 = "fault_peername6"
 	interceptProgFaultPlain4    = "fault_plain4"
 	interceptProgFaultSockops   = "fault_sockops"
+	interceptVarAgentKeepalive  = "agent_keepalive"
 	interceptVarAgentPriority   = "agent_priority"
 	interceptVarNamesCallers    = "names_callers"
 	interceptVarOriginsPut      = "origins_put"
@@ -170,15 +171,16 @@ type interceptMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type interceptVariableSpecs struct {
-	AgentPriority *ebpf.VariableSpec `ebpf:"agent_priority"`
-	NamesCallers  *ebpf.VariableSpec `ebpf:"names_callers"`
-	OriginsPut    *ebpf.VariableSpec `ebpf:"origins_put"`
-	OriginsTaken  *ebpf.VariableSpec `ebpf:"origins_taken"`
-	ProxyIp4      *ebpf.VariableSpec `ebpf:"proxy_ip4"`
-	ProxyPort     *ebpf.VariableSpec `ebpf:"proxy_port"`
-	TargetName    *ebpf.VariableSpec `ebpf:"target_name"`
-	TargetPid     *ebpf.VariableSpec `ebpf:"target_pid"`
-	VerdictType   *ebpf.VariableSpec `ebpf:"verdict_type"`
+	AgentKeepalive *ebpf.VariableSpec `ebpf:"agent_keepalive"`
+	AgentPriority  *ebpf.VariableSpec `ebpf:"agent_priority"`
+	NamesCallers   *ebpf.VariableSpec `ebpf:"names_callers"`
+	OriginsPut     *ebpf.VariableSpec `ebpf:"origins_put"`
+	OriginsTaken   *ebpf.VariableSpec `ebpf:"origins_taken"`
+	ProxyIp4       *ebpf.VariableSpec `ebpf:"proxy_ip4"`
+	ProxyPort      *ebpf.VariableSpec `ebpf:"proxy_port"`
+	TargetName     *ebpf.VariableSpec `ebpf:"target_name"`
+	TargetPid      *ebpf.VariableSpec `ebpf:"target_pid"`
+	VerdictType    *ebpf.VariableSpec `ebpf:"verdict_type"`
 }
 
 // interceptObjects contains all objects after they have been loaded into the kernel.
@@ -222,15 +224,16 @@ func (m *interceptMaps) Close() error {
 //
 // It can be passed to loadInterceptObjects or ebpf.CollectionSpec.LoadAndAssign.
 type interceptVariables struct {
-	AgentPriority *ebpf.Variable `ebpf:"agent_priority"`
-	NamesCallers  *ebpf.Variable `ebpf:"names_callers"`
-	OriginsPut    *ebpf.Variable `ebpf:"origins_put"`
-	OriginsTaken  *ebpf.Variable `ebpf:"origins_taken"`
-	ProxyIp4      *ebpf.Variable `ebpf:"proxy_ip4"`
-	ProxyPort     *ebpf.Variable `ebpf:"proxy_port"`
-	TargetName    *ebpf.Variable `ebpf:"target_name"`
-	TargetPid     *ebpf.Variable `ebpf:"target_pid"`
-	VerdictType   *ebpf.Variable `ebpf:"verdict_type"`
+	AgentKeepalive *ebpf.Variable `ebpf:"agent_keepalive"`
+	AgentPriority  *ebpf.Variable `ebpf:"agent_priority"`
+	NamesCallers   *ebpf.Variable `ebpf:"names_callers"`
+	OriginsPut     *ebpf.Variable `ebpf:"origins_put"`
+	OriginsTaken   *ebpf.Variable `ebpf:"origins_taken"`
+	ProxyIp4       *ebpf.Variable `ebpf:"proxy_ip4"`
+	ProxyPort      *ebpf.Variable `ebpf:"proxy_port"`
+	TargetName     *ebpf.Variable `ebpf:"target_name"`
+	TargetPid      *ebpf.Variable `ebpf:"target_pid"`
+	VerdictType    *ebpf.Variable `ebpf:"verdict_type"`
 }
 
 // interceptPrograms contains all programs after they have been loaded into the kernel.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -138,7 +139,11 @@ func TestLeftAlone(t *testing.T) {
 	v6only := func(fd int) error { return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1) }
 	exempt := func(fd int) error { return h.i.objs.AgentSockets.Put(uint32(fd), uint64(0)) }
 	otherAgent := func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, int(h.i.priority))
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, int(h.i.mark.Priority))
+	}
+	// What an agent can do that has no privilege.
+	unprivileged := func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(h.i.mark.Keepalive))
 	}
 	_ = direct4
 	for name, tc := range map[string]struct {
@@ -164,9 +169,15 @@ func TestLeftAlone(t *testing.T) {
 		"agent's socket":    {unix.AF_INET, unix.SOCK_STREAM, server4, exempt, Agent, nil},
 		"agent's socket v6": {unix.AF_INET6, unix.SOCK_STREAM, server6, exempt, Agent, nil},
 		"another agent's":   {unix.AF_INET, unix.SOCK_STREAM, server4, otherAgent, Agent, nil},
+		"unprivileged":      {unix.AF_INET, unix.SOCK_STREAM, server4, unprivileged, Agent, nil},
+		"unprivileged v6":   {unix.AF_INET6, unix.SOCK_STREAM, server6, unprivileged, Agent, nil},
+		"unprivileged 4in6": {unix.AF_INET6, unix.SOCK_STREAM, mappedAddr(server4), unprivileged, Agent, nil},
 		"agent's listener":  {unix.AF_INET, unix.SOCK_STREAM, addrPortOf(h.ln), nil, Loopback, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if strings.HasPrefix(name, "unprivileged") && !HostKernel().AtLeast(6, 1) {
+				t.Skip("this kernel does not tell programs about keepalives")
+			}
 			if tc.want != IPv6Only && tc.want != SourceBound || h.i.IPv6() == nil {
 				checkLeftAlone(&host{t, h.ns, h.ln, h.i}, tc.family, tc.typ, tc.to, tc.before, tc.want, tc.err)
 			}

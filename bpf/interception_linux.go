@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 
@@ -19,14 +20,27 @@ import (
 type Interception struct {
 	cgroup   string
 	ipv6     error
-	priority uint32 // SO_PRIORITY by which other agents know our sockets
-	objs     interceptObjects
+	mark     mark
+	objs     objects
 	diverts  []link.Link // connect4 and connect6
 	observes []link.Link // the rest, which diverted connections still need
 
 	mu    sync.Mutex
 	taken uint64 // entries this process removed from origins
 }
+
+// objects is all that is loaded, with the memory of the programs' variables.
+type objects struct {
+	interceptObjects
+	Memory *ebpf.Map `ebpf:".bss"`
+}
+
+// Close frees them.
+func (o *objects) Close() error { return errors.Join(o.interceptObjects.Close(), o.Memory.Close()) }
+
+// mark is how other agents know our sockets. Its values are in seconds, and a
+// SO_PRIORITY.
+type mark struct{ Keepalive, Priority uint32 }
 
 // Attach loads the programs and attaches all of them to the cgroup, or none.
 // Nothing is diverted before [Interception.Serve].
@@ -107,7 +121,10 @@ func (i *Interception) load(cfg Config) error {
 	if err != nil {
 		return err
 	}
-	if err := spec.Variables[interceptVarAgentPriority].Get(&i.priority); err != nil {
+	if err := spec.Variables[interceptVarAgentKeepalive].Get(&i.mark.Keepalive); err != nil {
+		return err
+	}
+	if err := spec.Variables[interceptVarAgentPriority].Get(&i.mark.Priority); err != nil {
 		return err
 	}
 	if err := spec.Variables[interceptVarProxyIp4].Set(cfg.Proxy.Addr().As4()); err != nil {
@@ -170,9 +187,9 @@ func (i *Interception) attach(cgroup *os.File) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", a.name, err)
 		}
-		high, err := raised(l, first)
+		high, err := raised(l.FD(), first)
+		l.Close()
 		if err != nil {
-			l.Close()
 			return fmt.Errorf("%s: %w", a.name, err)
 		}
 		*a.links = append(*a.links, high)
@@ -192,9 +209,9 @@ func highDescriptors() (int, error) {
 	return int(max(min(limit.Cur, enough), room) - room), nil
 }
 
-// raised gives a link a descriptor of at least first.
-func raised(l *link.RawLink, first int) (link.Link, error) {
-	fd, err := unix.FcntlInt(uintptr(l.FD()), unix.F_DUPFD_CLOEXEC, first)
+// raised gives a link another descriptor, of at least first.
+func raised(fd, first int) (link.Link, error) {
+	fd, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, first)
 	if err != nil {
 		return nil, fmt.Errorf("duplicate a link: %w", err)
 	}
@@ -203,7 +220,7 @@ func raised(l *link.RawLink, first int) (link.Link, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	return high, l.Close()
+	return high, nil
 }
 
 // Serve diverts from now on what the rules name in the listener's network
@@ -222,14 +239,27 @@ func (i *Interception) Pause(listener syscall.Conn) error { return i.Serve(liste
 
 // Exempt makes a socket of the agent that is not yet connected one that
 // neither this agent diverts nor another. It has the form of net.Dialer's
-// Control.
-func (i *Interception) Exempt(_, _ string, c syscall.RawConn) error {
+// Control. The dialer must leave keepalive alone.
+func (i *Interception) Exempt(network, _ string, c syscall.RawConn) error {
 	if err := i.tag(c, 0); err != nil {
 		return err
 	}
-	return control(c, func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, int(i.priority))
-	})
+	if !strings.HasPrefix(network, "tcp") {
+		return nil // is never diverted
+	}
+	return control(c, i.mark.put)
+}
+
+// put marks a TCP socket.
+func (m mark) put(fd int) error {
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(m.Keepalive)); err != nil {
+		return err
+	}
+	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, int(m.Priority))
+	if errors.Is(err, unix.EPERM) { // the other one has to do
+		return nil
+	}
+	return err
 }
 
 func (i *Interception) tag(c syscall.RawConn, netns uint64) error {

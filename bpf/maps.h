@@ -23,6 +23,8 @@
 #define SOCK_DGRAM 2
 #define LOOPBACK_IFINDEX 1
 #define DNS_PORT 53
+#define SOL_TCP 6
+#define TCP_KEEPINTVL 5
 #define ORIGINS_MAX 65536
 
 /* Where the listener of this agent is, in network order. A caller in another
@@ -39,9 +41,14 @@ volatile const bool names_callers = true;
 volatile const __u32 target_pid = 0;
 volatile const char target_name[16] = {};
 
-/* SO_PRIORITY of the sockets with which agents dial. Two agents do not know
- * each other's sockets, and each would divert what the other dials, for ever.
- * The low bits, by which queues choose a band, are those of no priority. */
+/* Two agents do not know each other's sockets, and each would divert what the
+ * other dials, for ever. So agents dial with a mark on their sockets: seconds
+ * between keepalives, which are off. Nobody else sets that, and anybody may. */
+volatile const __u32 agent_keepalive = 31013;
+
+/* The mark for kernels that do not tell programs about the other one (before
+ * Linux 6.1): SO_PRIORITY, which takes CAP_NET_ADMIN. The low bits, by which
+ * queues choose a band, are those of no priority. */
 volatile const __u32 agent_priority = 0x0fa17000;
 
 /* What became of one connect(2). Everything but INTERCEPTED left the call as
