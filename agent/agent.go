@@ -146,16 +146,20 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	began := time.Now()
 	start := newSteps(cfg.say)
 	defer start.done()
-	cut, err := prepare(ctx, &cfg, start)
+	cut, err := prepare(&cfg)
 	if err != nil {
 		return notStarted(ctx, &cfg, err)
 	}
+	defer cut.endAttacher()
 	at, err := listen(ctx, &cfg, cut.wanted)
 	if err != nil {
 		return notStarted(ctx, &cfg, err)
 	}
 	defer at.close()
-	if err := cut.attach(&cfg, at.proxy, start); err != nil {
+	if err := cut.drop(ctx); err != nil {
+		return notStarted(ctx, &cfg, err)
+	}
+	if err := cut.attach(ctx, &cfg, at.proxy, start); err != nil {
 		return notStarted(ctx, &cfg, err)
 	}
 	defer cut.close()

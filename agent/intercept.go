@@ -26,6 +26,9 @@ type interception struct {
 	meant    upstream.Set // the patterns, with addresses in the place of names
 	open     *int         // connections before there were programs; nil if nobody knows
 
+	attacher *bpf.Attacher // has the capabilities in our place; nil for none
+	hidden   error         // why they are kept, so that others cannot look into us
+
 	programs *bpf.Interception
 	listener *net.TCPListener
 	netns    uint64
@@ -33,7 +36,7 @@ type interception struct {
 }
 
 // prepare finds out what can be known before anything is opened.
-func prepare(ctx context.Context, cfg *Config, start *steps) (*interception, error) {
+func prepare(cfg *Config) (*interception, error) {
 	i := &interception{
 		wanted: cfg.wants(), log: cfg.Log,
 	}
@@ -41,29 +44,32 @@ func prepare(ctx context.Context, cfg *Config, start *steps) (*interception, err
 		return i, nil
 	}
 	// Privilege first: the explicit proxy need not know addresses of names.
-	err := bpf.Check()
-	if err == nil {
-		if n := names(cfg.Upstreams); n > 0 {
-			start.begin(fmt.Sprintf("resolving %s", words.Counted(n, "name")))
-		}
-		i.meant, err = resolved(ctx, cfg.Upstreams)
+	if err := i.refused(cfg, bpf.Check()); err != nil || !i.wanted {
+		return i, err
 	}
-	return i, i.refused(cfg, err)
+	i.delegate()
+	return i, nil
 }
 
 // attach attaches the programs, if they are wanted and can be had.
-func (i *interception) attach(cfg *Config, ln *net.TCPListener, start *steps) error {
+func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListener, start *steps) error {
 	i.listener = ln
 	if !i.wanted {
 		return nil
 	}
+	if n := names(cfg.Upstreams); n > 0 {
+		start.begin(fmt.Sprintf("resolving %s", words.Counted(n, "name")))
+	}
 	var err error
+	if i.meant, err = resolved(ctx, cfg.Upstreams); err != nil {
+		return i.refused(cfg, err)
+	}
 	if i.netns, err = currentNetns(); err != nil {
 		return err
 	}
 	start.begin("loading programs")
 	open := openConnections()
-	i.programs, err = bpf.Attach(bpf.Config{
+	i.programs, err = i.load(ctx, bpf.Config{
 		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
 		Proxy: reachable(addrPort(ln.Addr())), Rules: rules(i.meant),
 	})

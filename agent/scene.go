@@ -22,6 +22,8 @@ type scene struct {
 	ipv6       error
 	// explicit is why they are not although they should, and hint what to do.
 	explicit, hint string
+	// hidden says that others cannot look into this process; empty if they can.
+	hidden string
 	// proxy is where clients ask for the proxy; invalid if they cannot.
 	proxy    netip.AddrPort
 	mappings []listening
@@ -51,6 +53,7 @@ func newScene(r *reporter, at *listeners, took time.Duration) scene {
 	s := scene{
 		pid: os.Getpid(), intercepts: cut.programs != nil, netns: cut.netns,
 		explicit: cut.explicit, hint: cut.hint, open: cut.open, took: took,
+		hidden: hiddenText(cut.hidden),
 	}
 	if s.intercepts {
 		s.cgroup, s.ipv6 = cut.programs.Cgroup(), cut.programs.IPv6()
@@ -94,6 +97,9 @@ func (s *scene) warnings(cfg *Config) []warning {
 	}
 	if s.intercepts && s.ipv6 != nil {
 		all = append(all, warning{"ipv6-left-alone", fmt.Sprintf("IPv6 is left alone: %v", s.ipv6), "", true})
+	}
+	if s.hidden != "" {
+		all = append(all, warning{"hidden", "fault " + s.hidden, "", true})
 	}
 	for _, text := range s.idle(cfg) {
 		all = append(all, warning{"no-meaning", text, "", true})

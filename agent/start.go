@@ -42,6 +42,9 @@ func startFields(cfg *Config, s *scene, look style.Style) []field {
 			short: open + "open connections",
 		}))
 	}
+	if s.hidden != "" {
+		all = append(all, labelled("note", entry{text: s.hidden, role: style.Warn}))
+	}
 	return append(all, labelled("ends", ends(cfg, look)))
 }
 

@@ -11,6 +11,14 @@
 //	err = i.Serve(listener, netns) // from here on connections arrive
 //	origin, ok, err := i.Origin(netns, conn.RemoteAddr(), conn.LocalAddr())
 //
+// Capabilities are needed to attach, and for nothing after that. So a user's
+// agent whose file has them is two processes (privilege separation, as in
+// OpenSSH): an [Attacher], a child with the capabilities that lives until the
+// programs are attached, and the agent, which has dropped its own before it
+// talks to anybody. What was attached comes to it as descriptors over a socket.
+// The child does for it what it would do for whoever starts the program. Root's
+// agent is one process and keeps what it has.
+//
 // A connect(2) that cannot be carried, or of which we are not sure, is left as
 // it was and counted by [Verdict]. The package does not accept, dial, carry or
 // log anything, and knows names and faults of no kind.

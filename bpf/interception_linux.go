@@ -1,6 +1,7 @@
 package bpf
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ type Interception struct {
 	observes []link.Link // the rest, which diverted connections still need
 
 	mu    sync.Mutex
-	taken uint64 // entries this process removed from origins
+	taken counter // entries this process removed from origins
 }
 
 // objects is all that is loaded, with the memory of the programs' variables.
@@ -37,6 +38,26 @@ type objects struct {
 
 // Close frees them.
 func (o *objects) Close() error { return errors.Join(o.interceptObjects.Close(), o.Memory.Close()) }
+
+// counter is a variable of the programs that this process alone writes.
+type counter struct {
+	memory *ebpf.Memory
+	at     uint32
+	value  uint64
+}
+
+// share finds it in the memory of a map.
+func (c *counter) share(m *ebpf.Map, at uint32) (err error) {
+	c.at = at
+	c.memory, err = m.Memory()
+	return err
+}
+
+func (c *counter) add() error {
+	c.value++
+	_, err := c.memory.WriteAt(binary.NativeEndian.AppendUint64(nil, c.value), int64(c.at))
+	return err
+}
 
 // mark is how other agents know our sockets. Its values are in seconds, and a
 // SO_PRIORITY.
@@ -151,13 +172,21 @@ func (i *Interception) load(cfg Config) error {
 	if err := spec.LoadAndAssign(&i.objs, nil); err != nil {
 		return err
 	}
+	if err := i.fill(cfg, spec.Variables[interceptVarOriginsTaken].Offset); err != nil {
+		i.objs.Close()
+		return err
+	}
+	return nil
+}
+
+// fill gives the maps what is in them from the start.
+func (i *Interception) fill(cfg Config, taken uint32) error {
 	for key, flags := range ruleTable(cfg.Rules) {
 		if err := i.objs.Rules.Put(key, flags); err != nil {
-			i.objs.Close()
 			return fmt.Errorf("put rule: %w", err)
 		}
 	}
-	return nil
+	return i.taken.share(i.objs.Memory, taken)
 }
 
 // attach begins with the programs that observe: a diverted connection whose

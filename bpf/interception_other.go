@@ -3,6 +3,7 @@
 package bpf
 
 import (
+	"context"
 	"errors"
 	"net/netip"
 	"runtime"
@@ -20,6 +21,25 @@ func Check() error {
 
 // Attach fails as [Check] does.
 func Attach(Config) (*Interception, error) { return nil, Check() }
+
+// Attacher does not exist on this system; its methods are never reached.
+type Attacher struct{}
+
+// Privileged is false: there are no capabilities.
+func Privileged() bool { return false }
+
+// DropCapabilities has nothing to drop.
+func DropCapabilities() error { return nil }
+
+// StartAttacher fails as [Check] does.
+func StartAttacher(...string) (*Attacher, error) { return nil, Check() }
+
+// ServeAttacher fails as [Check] does.
+func ServeAttacher() error { return Check() }
+
+func (a *Attacher) Ready(context.Context) error                           { return Check() }
+func (a *Attacher) Attach(context.Context, Config) (*Interception, error) { return nil, Check() }
+func (a *Attacher) Close()                                                {}
 
 // VerifierLog has nothing to tell here.
 func VerifierLog(error) string { return "" }

@@ -35,6 +35,12 @@ var (
 var testCgroup string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == attacherArgument {
+		if ServeAttacher() != nil {
+			os.Exit(1)
+		}
+		return
+	}
 	if os.Getenv("FAULT_BPF_AGENT") != "" {
 		agentProcess()
 		return

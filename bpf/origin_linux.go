@@ -60,8 +60,7 @@ func (i *Interception) take(key interceptFlowKey) error {
 		}
 		return fmt.Errorf("remove an origin: %w", err)
 	}
-	i.taken++
-	return i.objs.OriginsTaken.Set(i.taken)
+	return i.taken.add()
 }
 
 // Sweep removes what was filed for connections that their callers closed at

@@ -102,8 +102,12 @@ func lacking(k Kernel, cause error) error {
 // refused; "" if err is not about that.
 func VerifierLog(err error) string {
 	var verifier *ebpf.VerifierError
-	if !errors.As(err, &verifier) {
-		return ""
+	var told *toldError
+	switch {
+	case errors.As(err, &verifier):
+		return fmt.Sprintf("%+v", verifier)
+	case errors.As(err, &told):
+		return told.log
 	}
-	return fmt.Sprintf("%+v", verifier)
+	return ""
 }

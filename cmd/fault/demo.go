@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/faultproxy/fault/agent"
 	"github.com/faultproxy/fault/cmd/fault/demo"
 )
 
@@ -41,7 +42,10 @@ may be arguments, too.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, _, stop := env.untilAsked(cmd.Context(), stay.watched(env))
 			defer stop()
-			err := demo.Run(ctx, demo.Config{Host: address.value, Port: uint16(port.value), Out: env.stdout, Getenv: env.getenv})
+			err := demo.Run(ctx, demo.Config{
+				Host: address.value, Port: uint16(port.value), Out: env.stdout, Getenv: env.getenv,
+				Opened: func() { _ = agent.DropPrivilege() }, // or it stays as it was started
+			})
 			if proxy, ok := errors.AsType[*demo.ProxyError](err); ok {
 				return usage(proxy.Error(), "")
 			}

@@ -101,7 +101,7 @@ programs, for as long as it runs, and leaves nothing behind.
 		return fromEnvironment(cmd, env.getenv)
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(env, logs), newDemo(env), newVersion())
+	root.AddCommand(newRun(env, logs), newDemo(env), newVersion(), newAttacher())
 	root.AddCommand(newCheck(env), newStatus(env), newPause(env), newResume(env), newStop(env))
 	for _, add := range buildCommands {
 		root.AddCommand(add())

@@ -38,6 +38,9 @@ type Config struct {
 	// Port is the TCP port to listen on; 0 takes a free one.
 	Port uint16
 
+	// Opened is called once the port is open, before anybody is answered; nil is nothing to do.
+	Opened func()
+
 	// Out receives the page and one line for each request, from one goroutine and never on the path of an answer.
 	// Once it returns an error nothing more is written to it. Nil means nowhere.
 	Out io.Writer
@@ -69,6 +72,9 @@ func Run(ctx context.Context, cfg Config) error {
 			return nil
 		}
 		return err
+	}
+	if cfg.Opened != nil {
+		cfg.Opened()
 	}
 	bound := ln.Addr().(*net.TCPAddr).AddrPort()
 	s := &server{

@@ -1,0 +1,113 @@
+package bpf
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+)
+
+// hello is what an attacher says first: the capabilities that it lacks, and why
+// its maps need some.
+type hello struct {
+	Missing  []string
+	MapsNeed string
+}
+
+// order is what an attacher is told. Names and paths need not be UTF-8, as
+// strings of JSON have to be.
+type order struct {
+	Config
+	Cgroup, Process []byte
+}
+
+func (o *order) config() Config {
+	o.Config.Cgroup, o.Config.Process = string(o.Cgroup), string(o.Process)
+	return o.Config
+}
+
+// outcome is what came of it. With it come descriptors: of the shared maps,
+// of the links that observe, and of those that divert.
+type outcome struct {
+	Err, IPv6         *wireError
+	Cgroup            string
+	Mark              mark
+	Taken             uint32 // where origins_taken is in the memory
+	Observes, Diverts int
+}
+
+// sharedMaps is how many maps there are that a run uses.
+const sharedMaps = 4
+
+func (i *Interception) shared() [sharedMaps]**ebpf.Map {
+	return [...]**ebpf.Map{&i.objs.AgentSockets, &i.objs.Origins, &i.objs.Verdicts, &i.objs.Memory}
+}
+
+// send gives away what was attached. Descriptors on their way are closed with
+// the socket.
+func (i *Interception) send(conn *net.UnixConn) error {
+	var fds []int
+	for _, m := range i.shared() {
+		fds = append(fds, (*m).FD())
+	}
+	for _, l := range slices.Concat(i.observes, i.diverts) {
+		l, ok := l.(interface{ FD() int })
+		if !ok {
+			return errors.New("a link has no descriptor")
+		}
+		fds = append(fds, l.FD())
+	}
+	text, err := json.Marshal(outcome{
+		IPv6: toWire(i.ipv6), Cgroup: i.cgroup, Mark: i.mark, Taken: i.taken.at,
+		Observes: len(i.observes), Diverts: len(i.diverts),
+	})
+	if err != nil {
+		return err
+	}
+	n, _, err := conn.WriteMsgUnix(text, unix.UnixRights(fds...), nil)
+	if err == nil && n < len(text) {
+		err = io.ErrShortWrite
+	}
+	return err
+}
+
+// received reads from a socket, and keeps the descriptors that come along.
+type received struct {
+	conn *net.UnixConn
+	fds  []int
+}
+
+func (r *received) Read(p []byte) (int, error) {
+	rights := make([]byte, unix.CmsgSpace(4*16))
+	n, used, _, _, err := r.conn.ReadMsgUnix(p, rights)
+	if err != nil {
+		return 0, err
+	}
+	messages, err := unix.ParseSocketControlMessage(rights[:used])
+	if err != nil {
+		return n, err
+	}
+	for _, m := range messages {
+		fds, err := unix.ParseUnixRights(&m)
+		if err != nil {
+			return n, err
+		}
+		r.fds = append(r.fds, fds...)
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// close closes those that are still here.
+func (r *received) close() {
+	for _, fd := range r.fds {
+		unix.Close(fd)
+	}
+	r.fds = nil
+}
