@@ -1,7 +1,7 @@
 package e2e
 
 import (
-	"path/filepath"
+	"os/exec"
 	"strings"
 	"testing"
 )
@@ -60,14 +60,17 @@ func TestUnprivileged(t *testing.T) {
 		"without cap_perfmon": {"cap_bpf,cap_net_admin+ep", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			binary := filepath.Join(sharedDir(t), "fault")
-			answer(t, nil, program(t, "cp", faultBinary, binary))
-			answer(t, nil, program(t, "setcap", tc.caps, binary))
+			binary := withCapabilities(t, tc.caps)
 			client := newClient(t, server)
 			cgroup := client.isolate(t)
-			cmd := as(nobody, fault(append(run, "--cgroup", cgroup)...))
-			cmd.Path = binary
-			a := client.runs(t, cmd)
+			a := client.runs(t, as(nobody, exec.Command(binary, append(run, "--cgroup", cgroup)...)))
+			a.hasNoCapability(t)
+			if !a.visibleTo(t, nobody) {
+				t.Error("others cannot look into it")
+			}
+			if kept := "keeps its capabilities"; strings.Contains(a.stdout.String(), kept) {
+				t.Errorf("it says that it %s", kept)
+			}
 			if met := (visitor{network: "tcp", address: v4}).visit(t, client); met.direct || met.ms < 100 || met.peer != v4 {
 				t.Errorf("IPv4: %+v", met)
 			}
@@ -77,6 +80,9 @@ func TestUnprivileged(t *testing.T) {
 			}
 			said := strings.Contains(a.stdout.String(), "IPv6 is left alone: cap_perfmon is missing")
 			s := a.stop(t)
+			if s.flows != s.matched || (s.flows == 2) != tc.ipv6 {
+				t.Errorf("the summary has %d flows, %d matched", s.flows, s.matched)
+			}
 			if left := s.leftAlone["IPv6 not readable"]; said == tc.ipv6 || (left == 1) == tc.ipv6 {
 				t.Errorf("IPv6: said %t, counted %d", said, left)
 			}
