@@ -63,8 +63,8 @@ func (a *Attacher) Ready(ctx context.Context) error {
 	if lacking := MissingCapabilities(); !slices.Equal(said.Missing, lacking) {
 		return errors.New("a program that it starts does not get them")
 	}
-	if said.MapsNeed != "" {
-		return fmt.Errorf("this kernel wants them for each look at a BPF map (%s)", said.MapsNeed)
+	if said.Needed != "" {
+		return errors.New(said.Needed)
 	}
 	return nil
 }

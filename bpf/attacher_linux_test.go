@@ -35,10 +35,53 @@ func startAttacher(t *testing.T) *Attacher {
 func readyAttacher(t *testing.T) *Attacher {
 	t.Helper()
 	a := startAttacher(t)
-	if err := a.Ready(t.Context()); err != nil && !strings.Contains(err.Error(), "each look at a BPF map") {
+	if err := a.Ready(t.Context()); err != nil && !strings.HasPrefix(err.Error(), "this kernel wants them for ") {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// TestAttacherReady wants capabilities to be kept on the kernels that want them,
+// and on no other.
+func TestAttacherReady(t *testing.T) {
+	a := startAttacher(t)
+	err := a.Ready(t.Context())
+	t.Log("FEATURE dropped-capabilities", map[bool]string{true: "yes", false: "no"}[err == nil], err)
+	disabled, readErr := os.ReadFile("/proc/sys/kernel/unprivileged_bpf_disabled")
+	want := ""
+	switch k := HostKernel(); {
+	case !k.AtLeast(5, 19) && (readErr != nil || string(disabled) != "0\n"):
+		want = "this kernel wants them for each look at a BPF map ("
+	case !k.AtLeast(6, 1):
+		want = "this kernel wants them for the mark "
+	}
+	if (err == nil) != (want == "") || err != nil && !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("ready: %v, want %q", err, want)
+	}
+}
+
+// TestAnswersPrograms reads what kernels say of themselves.
+func TestAnswersPrograms(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": false,
+		"0000000000000000 T tcp_getsockopt\n0000000000000000 t do_tcp_getsockopt\n":         false,
+		"0000000000000000 T do_tcp_getsockopt\n":                                            true,
+		"0000000000000000 r __ksym_do_tcp_getsockopt\n0000000000000000 T tcp_sock\t[tcp]\n": false,
+	} {
+		if got := answersPrograms(strings.NewReader(text)); got != want {
+			t.Errorf("%q: %t, want %t", text, got, want)
+		}
+	}
+	if HostKernel().AtLeast(6, 1) {
+		symbols, err := os.Open("/proc/kallsyms")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer symbols.Close()
+		if !answersPrograms(symbols) {
+			t.Error("this kernel does, and its symbols do not say so")
+		}
+	}
 }
 
 // TestAttacher has all that an agent does work with what another process

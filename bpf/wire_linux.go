@@ -12,10 +12,10 @@ import (
 )
 
 // hello is what an attacher says first: the capabilities that it lacks, and why
-// its maps need some.
+// some are needed for longer than it lives; empty if none are.
 type hello struct {
-	Missing  []string
-	MapsNeed string
+	Missing []string
+	Needed  string
 }
 
 // order is what an attacher is told. Names and paths need not be UTF-8, as
