@@ -146,7 +146,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	began := time.Now()
 	start := newSteps(cfg.say)
 	defer start.done()
-	cut, err := prepare(&cfg)
+	cut, err := prepare(ctx, &cfg, start)
 	if err != nil {
 		return notStarted(ctx, &cfg, err)
 	}

@@ -36,7 +36,7 @@ type interception struct {
 }
 
 // prepare finds out what can be known before anything is opened.
-func prepare(cfg *Config) (*interception, error) {
+func prepare(ctx context.Context, cfg *Config, start *steps) (*interception, error) {
 	i := &interception{
 		wanted: cfg.wants(), log: cfg.Log,
 	}
@@ -48,7 +48,20 @@ func prepare(cfg *Config) (*interception, error) {
 		return i, err
 	}
 	i.delegate()
-	return i, nil
+	if i.attacher != nil { // asking may take long, in which others are to see us
+		return i, nil
+	}
+	return i, i.resolve(ctx, cfg, start)
+}
+
+// resolve finds the addresses of names.
+func (i *interception) resolve(ctx context.Context, cfg *Config, start *steps) error {
+	if n := names(cfg.Upstreams); n > 0 {
+		start.begin(fmt.Sprintf("resolving %s", words.Counted(n, "name")))
+	}
+	var err error
+	i.meant, err = resolved(ctx, cfg.Upstreams)
+	return i.refused(cfg, err)
 }
 
 // attach attaches the programs, if they are wanted and can be had.
@@ -57,13 +70,12 @@ func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListe
 	if !i.wanted {
 		return nil
 	}
-	if n := names(cfg.Upstreams); n > 0 {
-		start.begin(fmt.Sprintf("resolving %s", words.Counted(n, "name")))
+	if i.meant == nil {
+		if err := i.resolve(ctx, cfg, start); err != nil || !i.wanted {
+			return err
+		}
 	}
 	var err error
-	if i.meant, err = resolved(ctx, cfg.Upstreams); err != nil {
-		return i.refused(cfg, err)
-	}
 	if i.netns, err = currentNetns(); err != nil {
 		return err
 	}

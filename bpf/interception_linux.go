@@ -1,13 +1,10 @@
 package bpf
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"sync"
-	"syscall"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -38,30 +35,6 @@ type objects struct {
 
 // Close frees them.
 func (o *objects) Close() error { return errors.Join(o.interceptObjects.Close(), o.Memory.Close()) }
-
-// counter is a variable of the programs that this process alone writes.
-type counter struct {
-	memory *ebpf.Memory
-	at     uint32
-	value  uint64
-}
-
-// share finds it in the memory of a map.
-func (c *counter) share(m *ebpf.Map, at uint32) (err error) {
-	c.at = at
-	c.memory, err = m.Memory()
-	return err
-}
-
-func (c *counter) add() error {
-	c.value++
-	_, err := c.memory.WriteAt(binary.NativeEndian.AppendUint64(nil, c.value), int64(c.at))
-	return err
-}
-
-// mark is how other agents know our sockets. Its values are in seconds, and a
-// SO_PRIORITY.
-type mark struct{ Keepalive, Priority uint32 }
 
 // Attach loads the programs and attaches all of them to the cgroup, or none.
 // Nothing is diverted before [Interception.Serve].
@@ -252,61 +225,6 @@ func raised(fd, first int) (link.Link, error) {
 	return high, nil
 }
 
-// Serve diverts from now on what the rules name in the listener's network
-// namespace, whose inode is netns, to the listener.
-func (i *Interception) Serve(listener syscall.Conn, netns uint64) error {
-	raw, err := listener.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return i.tag(raw, netns)
-}
-
-// Pause diverts nothing more to the listener, until Serve is called again.
-// Connections that were diverted before stay what they are.
-func (i *Interception) Pause(listener syscall.Conn) error { return i.Serve(listener, 0) }
-
-// Exempt makes a socket of the agent that is not yet connected one that
-// neither this agent diverts nor another. It has the form of net.Dialer's
-// Control. The dialer must leave keepalive alone.
-func (i *Interception) Exempt(network, _ string, c syscall.RawConn) error {
-	if err := i.tag(c, 0); err != nil {
-		return err
-	}
-	if !strings.HasPrefix(network, "tcp") {
-		return nil // is never diverted
-	}
-	return control(c, i.mark.put)
-}
-
-// put marks a TCP socket.
-func (m mark) put(fd int) error {
-	if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, int(m.Keepalive)); err != nil {
-		return err
-	}
-	err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PRIORITY, int(m.Priority))
-	if errors.Is(err, unix.EPERM) { // the other one has to do
-		return nil
-	}
-	return err
-}
-
-func (i *Interception) tag(c syscall.RawConn, netns uint64) error {
-	err := control(c, func(fd int) error { return i.objs.AgentSockets.Put(uint32(fd), netns) })
-	if err != nil {
-		return fmt.Errorf("mark a socket as the agent's: %w", err)
-	}
-	return nil
-}
-
-func control(c syscall.RawConn, f func(fd int) error) error {
-	var err error
-	if cerr := c.Control(func(fd uintptr) { err = f(int(fd)) }); cerr != nil {
-		return cerr
-	}
-	return err
-}
-
 // Stop detaches what diverts, everywhere: new connections go direct. What is
 // diverted already can still be asked for with [Interception.Origin], and its
 // caller still sees the true peer.
@@ -333,46 +251,6 @@ func detach(links []link.Link) error {
 		errs = append(errs, l.Close())
 	}
 	return errors.Join(errs...)
-}
-
-// verdictWords names the kernel's verdicts; the array makes a new one without
-// a word fail to compile.
-var verdictWords = [interceptVerdictVERDICT_MAX]Verdict{
-	interceptVerdictVERDICT_INTERCEPTED:  Intercepted,
-	interceptVerdictVERDICT_AGENT:        Agent,
-	interceptVerdictVERDICT_NOT_MATCHED:  NotMatched,
-	interceptVerdictVERDICT_EXCLUDED:     Excluded,
-	interceptVerdictVERDICT_NOT_TARGETED: NotTargeted,
-	interceptVerdictVERDICT_UDP:          UDP,
-	interceptVerdictVERDICT_LOOPBACK:     Loopback,
-	interceptVerdictVERDICT_DNS:          DNS,
-	interceptVerdictVERDICT_LINK_LOCAL:   LinkLocal,
-	interceptVerdictVERDICT_DEVICE_BOUND: DeviceBound,
-	interceptVerdictVERDICT_SOURCE_BOUND: SourceBound,
-	interceptVerdictVERDICT_IPV6ONLY:     IPv6Only,
-	interceptVerdictVERDICT_IPV6UNKNOWN:  IPv6Unknown,
-	interceptVerdictVERDICT_OTHER_NETNS:  OtherNetns,
-	interceptVerdictVERDICT_LIMIT:        Limit,
-	interceptVerdictVERDICT_MAP_FULL:     MapFull,
-	interceptVerdictVERDICT_ORIGIN_LOST:  OriginLost,
-}
-
-// Counts says how many connect(2) calls had each verdict since [Attach];
-// verdicts that nobody had are absent.
-func (i *Interception) Counts() (map[Verdict]uint64, error) {
-	counts := make(map[Verdict]uint64)
-	for v, word := range verdictWords {
-		var perCPU []uint64
-		if err := i.objs.Verdicts.Lookup(uint32(v), &perCPU); err != nil {
-			return nil, fmt.Errorf("read counter %s: %w", word, err)
-		}
-		for _, n := range perCPU {
-			if n > 0 {
-				counts[word] += n
-			}
-		}
-	}
-	return counts, nil
 }
 
 // canReadKernel says why the programs may not look into what the kernel keeps
