@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fuzz each parser for a time, as timeout(1) writes it; all at once, up to 24.
+# Fuzz each parser for a time, as timeout(1) writes it; all at once, up to 32.
 #
 # An interrupt ends each of them: with -fuzztime, Go before 1.27 now and then
 # calls the end of that time a failure (golang/go#75804).
@@ -22,7 +22,7 @@ for package in $(go list ./...); do
 done >"$binaries/targets"
 
 # shellcheck disable=SC2016 # the inner shell expands
-xargs -L 1 -P 24 sh -c '
+xargs -L 1 -P 32 sh -c '
 	cd "$1"
 	timeout --preserve-status --signal INT --kill-after 30s "$duration" \
 		"$2" -test.run "^$" -test.fuzz "^$3\$" -test.fuzzcachedir "$cache/$0" -test.parallel 1

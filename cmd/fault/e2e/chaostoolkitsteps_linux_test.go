@@ -30,7 +30,9 @@ func extension(function string, arguments map[string]any) step {
 }
 
 // runProxy is the guide's main action.
-func runProxy(args string) step { return extension("run_proxy", map[string]any{"proxy_args": args}).background() }
+func runProxy(args string) step {
+	return extension("run_proxy", map[string]any{"proxy_args": args}).background()
+}
 
 var stopProxy = extension("stop_proxy", map[string]any{})
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -230,12 +231,11 @@ func TestPrivilegeOfOthers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		args []string
 		says string
-		at   string
 	}{
-		"proxy": {[]string{"run", "--proxy-address", "127.0.0.1:80"}, "\nready after ", "127.0.0.1:80"},
-		"demo":  {[]string{"demo", "run", "127.0.0.1", "80"}, "demo on http://127.0.0.1", "127.0.0.1:80"},
+		"proxy": {[]string{"run", "--proxy-address", "127.0.0.1:80"}, "\nready after "},
+		"demo":  {[]string{"demo", "run", "127.0.0.1", "80"}, "demo on http://127.0.0.1"},
 		"mapping of an agent that intercepts": {
-			[]string{"run", "--cgroup", "", "--upstream", "192.0.2.99", "--proxy", "80=192.0.2.99:80"}, "\nready after ", "127.0.0.1:80",
+			[]string{"run", "--cgroup", "", "--upstream", "192.0.2.99", "--proxy", "80=192.0.2.99:80"}, "\nready after ",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -251,11 +251,10 @@ func TestPrivilegeOfOthers(t *testing.T) {
 			if !p.visibleTo(t, nobody) {
 				t.Error("others cannot look into it")
 			}
-			c, err := h.dial(tc.at)
-			if err != nil {
-				t.Fatal(err)
+			const http = ":0050" // the port, as the kernel writes it
+			if at := p.listening(); !slices.ContainsFunc(at, func(a string) bool { return strings.HasSuffix(a, http) }) {
+				t.Errorf("it listens on %v", at)
 			}
-			c.Close()
 			p.signal(t, syscall.SIGTERM)
 			p.endsWithin(t, patience, 0)
 		})
