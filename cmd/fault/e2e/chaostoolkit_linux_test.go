@@ -83,12 +83,6 @@ func (k *toolkit) starts(t *testing.T, file string, flags ...string) *experiment
 	return &experiment{start(t, k.host, cmd), k, path}
 }
 
-// ready waits until an agent of the experiment is.
-func (e *experiment) ready(t *testing.T) {
-	t.Helper()
-	answer(t, e.k.host, fault("status", "--wait", patience.String()))
-}
-
 // runs runs an experiment to its end, and wants it to leave nothing.
 func (k *toolkit) runs(t *testing.T, file string, flags ...string) *journal {
 	t.Helper()
