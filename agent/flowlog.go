@@ -17,16 +17,20 @@ const (
 	// memory.
 	logFlows = 200
 	logRate  = 10
+	// logFirst is how many do within a second of the first one, at debug, too:
+	// the same callers read nothing for a while, and a pipe has room for 64 KiB.
+	logFirst = 100
 )
 
 // flowLog writes a log line for flows that end, at the level info. At debug it
-// is for all of them.
+// is for all of them, once the first second is over.
 type flowLog struct {
 	log  *zap.Logger
 	plan []faults.Planned
 	ids  []string
 
 	mu      sync.Mutex
+	first   time.Time // when the first flow ended
 	logged  int
 	second  time.Time // the last in which there was one
 	in      int       // how many there were in it
@@ -53,11 +57,20 @@ func (l *flowLog) ended(f *proxy.Flow) {
 
 // room says whether there is to be a line, and counts.
 func (l *flowLog) room(now time.Time) bool {
-	if l.log.Core().Enabled(zapcore.DebugLevel) {
-		return true
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.first.IsZero() {
+		l.first = now
+	}
+	switch {
+	case now.Sub(l.first) < time.Second:
+		if l.logged >= logFirst {
+			l.skipped++
+			return false
+		}
+	case l.log.Core().Enabled(zapcore.DebugLevel):
+		return true
+	}
 	if second := now.Truncate(time.Second); !second.Equal(l.second) {
 		l.second, l.in = second, 0
 	}
