@@ -62,6 +62,10 @@ func TestChaosToolkitFirstSecond(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
+	// A pipe of the usual size would not show what did not fit.
+	if _, err := unix.FcntlInt(w.Fd(), unix.F_SETPIPE_SZ, 1<<20); err != nil {
+		t.Fatal(err)
+	}
 	cmd := fault("--log-stdout", "--log-level", "debug", "run", "--proxy-address", "0.0.0.0:3180", "--upstream", "*",
 		"--with-latency", "--latency-mean", "5", "--cgroup", cgroup)
 	cmd.Env, cmd.Stdout = []string{}, w
