@@ -64,7 +64,9 @@ experiments: build .venv/requirements.txt ## run examples/chaostoolkit with the 
 .PHONY: check
 check: ## all of CI: install what the tests need (Debian, Ubuntu), then run everything
 	$(sudo) scripts/setup.sh all
-	$(MAKE) lint fresh build test-root experiments cross fuzz test-kernels
+	$(MAKE) lint fresh build test-root
+	$(MAKE) --jobs 2 --output-sync experiments cross # the one waits, the other computes
+	$(MAKE) fuzz test-kernels
 
 .PHONY: test-kernels
 test-kernels: ## run the BPF and interception tests on old and new kernels, in qemu

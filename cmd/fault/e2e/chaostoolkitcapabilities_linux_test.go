@@ -10,6 +10,7 @@ import (
 // agent that has the capabilities of its file: the toolkit must still be able
 // to find out where it listens.
 func TestChaosToolkitCapabilities(t *testing.T) {
+	t.Parallel()
 	needsToolkit(t, "nginx", "setcap")
 	server := newServer(t)
 	server.serveWeb(t)

@@ -12,6 +12,7 @@ const latencyArgs = "--with-latency --latency-mean 300 --latency-stddev 50 --ups
 // TestChaosToolkitRefused holds that what the agent refuses fails the action,
 // and that its own words are in the log of the experiment.
 func TestChaosToolkitRefused(t *testing.T) {
+	t.Parallel()
 	needsToolkit(t, "nginx", "python3")
 	server := newServer(t)
 	server.serveWeb(t)
@@ -49,6 +50,7 @@ func TestChaosToolkitRefused(t *testing.T) {
 
 // TestChaosToolkitTwice runs two proxies in one experiment.
 func TestChaosToolkitTwice(t *testing.T) {
+	t.Parallel()
 	needsToolkit(t, "nginx")
 	server := newServer(t)
 	server.serveWeb(t)

@@ -9,6 +9,7 @@ import (
 // server, the guide's experiment among them. What the probes measured has to
 // agree with what the agent says.
 func TestChaosToolkitExamples(t *testing.T) {
+	t.Parallel()
 	needsToolkit(t, "nginx", "python3")
 	server := newServer(t)
 	server.serveWeb(t)

@@ -9,6 +9,7 @@ import (
 
 // TestChaosToolkitInterrupted ends experiments early.
 func TestChaosToolkitInterrupted(t *testing.T) {
+	t.Parallel()
 	needsToolkit(t, "nginx")
 	server := newServer(t)
 	server.serveWeb(t)

@@ -8,6 +8,7 @@ import (
 // TestChaosToolkitKilled holds that nothing remains of an experiment whose
 // toolkit was killed, without a word to the agent.
 func TestChaosToolkitKilled(t *testing.T) {
+	t.Parallel()
 	needsToolkit(t, "nginx")
 	server := newServer(t)
 	server.serveWeb(t)
