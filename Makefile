@@ -61,11 +61,12 @@ as-root = $(sudo) env REQUIRE_ROOT=1 FAULT_BINARY=$(CURDIR)/fault CHAOSTOOLKIT=$
 experiments: build .venv/requirements.txt ## run examples/chaostoolkit with the real toolkit, in a lab (asks for sudo)
 	$(sudo) scripts/experiments.sh
 
+# Experiments mostly wait, which leaves the processors to the compiler.
 .PHONY: check
 check: ## all of CI: install what the tests need (Debian, Ubuntu), then run everything
 	$(sudo) scripts/setup.sh all
 	$(MAKE) lint fresh build test-root
-	$(MAKE) --jobs 2 --output-sync experiments cross # the one waits, the other computes
+	$(MAKE) --jobs 2 --output-sync experiments cross
 	$(MAKE) fuzz test-kernels
 
 .PHONY: test-kernels
