@@ -3,6 +3,7 @@ package e2e
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,6 +82,20 @@ func (k *toolkit) starts(t *testing.T, file string, flags ...string) *experiment
 	cmd.Dir, cmd.Env = k.dir, k.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as shells do, for Ctrl-C
 	return &experiment{start(t, k.host, cmd), k, path}
+}
+
+// pauses waits until the experiment is at its pause of 30 s. It must also be done
+// with writing that: what a signal raises there is lost in Python's logging.
+func (e *experiment) pauses(t *testing.T) {
+	t.Helper()
+	eventually(t, "the experiment pauses", func() bool { return contains(&e.stderr, "for 30s...") })
+	eventually(t, "the toolkit rests", func() bool {
+		// Its state, and the times that it has computed.
+		before := strings.Fields(found(t, readFile(t, e.procPath("stat")), `\) (.*)`)[1])
+		time.Sleep(100 * time.Millisecond)
+		after := strings.Fields(found(t, readFile(t, e.procPath("stat")), `\) (.*)`)[1])
+		return after[0] == "S" && slices.Equal(before[11:13], after[11:13])
+	})
 }
 
 // runs runs an experiment to its end, and wants it to leave nothing.

@@ -16,24 +16,28 @@ func TestChaosToolkitRefused(t *testing.T) {
 	needsToolkit(t, "nginx", "python3")
 	server := newServer(t)
 	server.serveWeb(t)
-	const listen = `import socket, time; s = socket.create_server(("0.0.0.0", 3180)); time.sleep(6)`
+	// Somebody listens until he is connected to, which is after the agent has met him.
+	const listen = `import socket; socket.create_server(("0.0.0.0", 3180)).accept()`
+	listens := shell(`until ss -Hltn | grep -q ":3180 "; do sleep 0.1; done`)
+	refused := shell(`until grep -q "Failed to launch" chaos.log; do sleep 0.1; done`)
+	connect := runs("python3", "-c", `import socket; socket.create_connection(("127.0.0.1", 3180))`)
 	for name, tc := range map[string]struct {
-		before []step
-		proxy  step
+		method []step
 		says   string
 	}{
-		"wrong flag": {nil, runProxy("--with-latency --latency-maen 300"),
+		"wrong flag": {[]step{runProxy("--with-latency --latency-maen 300"), refused},
 			"error: unknown flag `--latency-maen` for `fault run`"},
-		"wrong value": {nil, runProxy("--with-latency --latency-mean fast"), "error: --latency-mean `fast` must be a number of milliseconds"},
-		"port taken": {[]step{runs("python3", "-c", listen).background()},
-			runProxy(latencyArgs).before(1), "error: cannot listen on 0.0.0.0:3180: in use by python3["},
-		"not for interception": {nil, runProxy("--upstream *.example.com --transparent on"),
+		"wrong value": {[]step{runProxy("--with-latency --latency-mean fast"), refused},
+			"error: --latency-mean `fast` must be a number of milliseconds"},
+		"port taken": {[]step{runs("python3", "-c", listen).background(), listens, runProxy(latencyArgs), refused, connect},
+			"error: cannot listen on 0.0.0.0:3180: in use by python3["},
+		"not for interception": {[]step{runProxy("--upstream *.example.com --transparent on"), refused},
 			"error: --upstream `*.example.com`"},
 	} {
 		k := newToolkit(t, server)
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			j := k.runs(t, k.writes(t, append(tc.before, tc.proxy, curlPage(server).before(2), stopProxy)...))
+			j := k.runs(t, k.writes(t, append(tc.method, curlPage(server), stopProxy)...))
 			// That an action has failed is no failure of the experiment.
 			if j.Status != "completed" {
 				t.Errorf("the experiment has %s", j.Status)
@@ -54,7 +58,6 @@ func TestChaosToolkitTwice(t *testing.T) {
 	needsToolkit(t, "nginx")
 	server := newServer(t)
 	server.serveWeb(t)
-	stop := runs("fault", "stop")
 	for name, tc := range map[string]struct {
 		method  []step
 		matched []uint64 // by those that succeed
@@ -72,13 +75,15 @@ func TestChaosToolkitTwice(t *testing.T) {
 		}, []uint64{0}, ""},
 		// To the first the second is a client like any other.
 		"at once": {[]step{
-			runProxy(latencyArgs + " --duration 5s"), awaitProxy,
+			runProxy(latencyArgs), awaitProxy,
 			runProxy(latencyArgs + " --transparent off --proxy-address 127.0.0.1:3181"),
 			shell("until fault status --json | grep -q 3181; do sleep 0.1; done").after(1),
 			curlPage(server), curlPage(server, "-x", "http://127.0.0.1:3181"), stopProxy,
+			shell("while fault status --json | grep -q 3181; do sleep 0.1; done; fault stop"),
 		}, []uint64{2, 1}, ""},
 		"at once on one port": {[]step{
-			runProxy(latencyArgs), awaitProxy, runProxy(latencyArgs), curlPage(server).before(2), stop,
+			runProxy(latencyArgs), awaitProxy, runProxy(latencyArgs),
+			shell(`until grep -q "Failed to launch" chaos.log; do sleep 0.1; done`), curlPage(server), runs("fault", "stop"),
 		}, []uint64{1}, "error: cannot listen on 0.0.0.0:3180: in use by fault["},
 	} {
 		k := newToolkit(t, server)

@@ -34,7 +34,7 @@ func TestChaosToolkitInterrupted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := k.starts(t, k.writes(t, tc.proxy, awaitProxy, stopProxy.before(30)))
-			eventually(t, "the experiment pauses", func() bool { return contains(&e.stderr, "for 30s...") })
+			e.pauses(t)
 			if err := tc.send(e, tc.signal); err != nil {
 				t.Fatal(err)
 			}

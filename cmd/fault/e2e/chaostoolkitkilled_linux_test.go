@@ -18,7 +18,7 @@ func TestChaosToolkitKilled(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			e := k.starts(t, k.writes(t, runProxy(latencyArgs), awaitProxy, stopProxy.before(30)))
-			eventually(t, "the experiment pauses", func() bool { return contains(&e.stderr, "for 30s...") })
+			e.pauses(t)
 			e.signal(t, syscall.SIGKILL)
 			e.await(t)
 			k.isClean(t)
