@@ -10,6 +10,20 @@ import (
 	"time"
 )
 
+// TestChaosToolkit runs experiments side by side, as they mostly wait; but
+// apart from other tests, some of which measure times.
+func TestChaosToolkit(t *testing.T) {
+	for name, test := range map[string]func(*testing.T){
+		"examples": testToolkitExamples, "interrupted": testToolkitInterrupted, "killed": testToolkitKilled,
+		"refused": testToolkitRefused, "twice": testToolkitTwice,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t)
+		})
+	}
+}
+
 // toolkit is a host with the real Chaos Toolkit. What it starts is in a cgroup
 // of its own, which is the topmost one to it: `--upstream '*'` reaches no
 // further.

@@ -9,10 +9,9 @@ import (
 // latencyArgs are the guide's.
 const latencyArgs = "--with-latency --latency-mean 300 --latency-stddev 50 --upstream '*'"
 
-// TestChaosToolkitRefused holds that what the agent refuses fails the action,
+// testToolkitRefused holds that what the agent refuses fails the action,
 // and that its own words are in the log of the experiment.
-func TestChaosToolkitRefused(t *testing.T) {
-	t.Parallel()
+func testToolkitRefused(t *testing.T) {
 	needsToolkit(t, "nginx", "python3")
 	server := newServer(t)
 	server.serveWeb(t)
@@ -52,9 +51,8 @@ func TestChaosToolkitRefused(t *testing.T) {
 	}
 }
 
-// TestChaosToolkitTwice runs two proxies in one experiment.
-func TestChaosToolkitTwice(t *testing.T) {
-	t.Parallel()
+// testToolkitTwice runs two proxies in one experiment.
+func testToolkitTwice(t *testing.T) {
 	needsToolkit(t, "nginx")
 	server := newServer(t)
 	server.serveWeb(t)

