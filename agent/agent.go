@@ -156,9 +156,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		return notStarted(ctx, &cfg, err)
 	}
 	defer at.close()
-	if err := cut.drop(ctx); err != nil {
-		return notStarted(ctx, &cfg, err)
-	}
+	cut.drop()
 	if err := cut.attach(ctx, &cfg, at.proxy, start); err != nil {
 		return notStarted(ctx, &cfg, err)
 	}

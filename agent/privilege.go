@@ -38,21 +38,17 @@ func (i *interception) delegate() {
 }
 
 // drop gives up the capabilities if they can be done without: what still takes
-// any is the attacher's. The error is that the run is to end.
-func (i *interception) drop(ctx context.Context) error {
+// any is the attacher's.
+func (i *interception) drop() {
 	if i.attacher != nil {
-		i.hidden = i.attacher.Ready(ctx)
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+		i.hidden = bpf.NeededLater()
 	}
 	if i.hidden == nil {
 		i.hidden = DropPrivilege()
 	}
-	if i.hidden != nil { // the old way, in this process
-		i.endAttacher()
+	if i.hidden != nil {
+		i.endAttacher() // this process has to attach them
 	}
-	return nil
 }
 
 // load attaches the programs in the one way or the other.

@@ -3,12 +3,10 @@ package bpf
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"slices"
 	"strconv"
 	"syscall"
 	"time"
@@ -30,7 +28,8 @@ type Attacher struct {
 const attacherTime = 20 * time.Second
 
 // StartAttacher starts this program once more, with the arguments by which it
-// calls [ServeAttacher]. The caller closes it.
+// calls [ServeAttacher]. It has the capabilities that this one has got by its
+// own start. The caller closes it.
 func StartAttacher(args ...string) (*Attacher, error) {
 	ours, theirs, err := socketpair()
 	if err != nil {
@@ -51,22 +50,6 @@ func StartAttacher(args ...string) (*Attacher, error) {
 	}
 	from := &received{conn: ours}
 	return &Attacher{cmd, ours, from, json.NewDecoder(from)}, nil
-}
-
-// Ready waits until the attacher can do without this process's capabilities,
-// and what it attaches can, too. The error is why they have to be kept.
-func (a *Attacher) Ready(ctx context.Context) error {
-	var said hello
-	if err := a.receive(ctx, &said); err != nil {
-		return err
-	}
-	if lacking := MissingCapabilities(); !slices.Equal(said.Missing, lacking) {
-		return errors.New("a program that it starts does not get them")
-	}
-	if said.Needed != "" {
-		return errors.New(said.Needed)
-	}
-	return nil
 }
 
 // Attach is [Attach] by the attacher, which then ends.

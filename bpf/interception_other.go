@@ -28,6 +28,9 @@ type Attacher struct{}
 // Privileged is false: there are no capabilities.
 func Privileged() bool { return false }
 
+// NeededLater is nil: there are no capabilities.
+func NeededLater() error { return nil }
+
 // DropCapabilities has nothing to drop.
 func DropCapabilities() error { return nil }
 
@@ -37,7 +40,6 @@ func StartAttacher(...string) (*Attacher, error) { return nil, Check() }
 // ServeAttacher fails as [Check] does.
 func ServeAttacher() error { return Check() }
 
-func (a *Attacher) Ready(context.Context) error                           { return Check() }
 func (a *Attacher) Attach(context.Context, Config) (*Interception, error) { return nil, Check() }
 func (a *Attacher) Close()                                                {}
 

@@ -11,13 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hello is what an attacher says first: the capabilities that it lacks, and why
-// some are needed for longer than it lives; empty if none are.
-type hello struct {
-	Missing []string
-	Needed  string
-}
-
 // order is what an attacher is told. Names and paths need not be UTF-8, as
 // strings of JSON have to be.
 type order struct {
