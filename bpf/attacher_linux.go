@@ -21,7 +21,6 @@ type Attacher struct {
 	cmd  *exec.Cmd
 	conn *net.UnixConn
 	from *received
-	dec  *json.Decoder
 }
 
 // attacherTime bounds what an attacher may take for an answer.
@@ -48,8 +47,7 @@ func StartAttacher(args ...string) (*Attacher, error) {
 		ours.Close()
 		return nil, err
 	}
-	from := &received{conn: ours}
-	return &Attacher{cmd, ours, from, json.NewDecoder(from)}, nil
+	return &Attacher{cmd, ours, &received{conn: ours}}, nil
 }
 
 // Attach is [Attach] by the attacher, which then ends.
@@ -58,7 +56,7 @@ func (a *Attacher) Attach(ctx context.Context, cfg Config) (*Interception, error
 		return nil, attacherError(err)
 	}
 	var done outcome
-	err := a.receive(ctx, &done)
+	err := a.answer(ctx, &done)
 	defer a.from.close()
 	switch {
 	case err != nil:
@@ -84,11 +82,11 @@ func (a *Attacher) Close() {
 	_ = a.cmd.Wait()
 }
 
-// receive reads what the attacher says next.
-func (a *Attacher) receive(ctx context.Context, into any) error {
+// answer waits for what came of the order.
+func (a *Attacher) answer(ctx context.Context, done *outcome) error {
 	_ = a.conn.SetReadDeadline(time.Now().Add(attacherTime))
 	defer context.AfterFunc(ctx, func() { _ = a.conn.SetReadDeadline(time.Unix(1, 0)) })()
-	if err := a.dec.Decode(into); err != nil {
+	if err := json.NewDecoder(a.from).Decode(done); err != nil {
 		return attacherError(err)
 	}
 	return nil

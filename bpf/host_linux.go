@@ -24,11 +24,7 @@ type Kernel struct {
 
 // HostKernel asks the kernel, which takes no privilege.
 func HostKernel() Kernel {
-	var u unix.Utsname
-	k := Kernel{Release: "unknown", Machine: "unknown"}
-	if unix.Uname(&u) == nil {
-		k.Release, k.Machine = unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Machine[:])
-	}
+	k := named()
 	types, err := btf.LoadKernelSpec()
 	if err != nil {
 		k.BTF, k.CgroupLinks = err, k.AtLeast(5, 7)
@@ -37,6 +33,16 @@ func HostKernel() Kernel {
 	// Distributions bring features back to older releases; types tell.
 	_, err = types.AnyTypeByName("bpf_cgroup_link")
 	k.CgroupLinks = err == nil
+	return k
+}
+
+// named is the kernel by its names alone, which takes no time.
+func named() Kernel {
+	k := Kernel{Release: "unknown", Machine: "unknown"}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		k.Release, k.Machine = unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Machine[:])
+	}
 	return k
 }
 

@@ -53,11 +53,7 @@ func usesMaps() error {
 // showsKeepalive says whether programs see the mark that takes no privilege.
 // That cannot be tried without a connect.
 func showsKeepalive() bool {
-	var u unix.Utsname
-	if unix.Uname(&u) != nil {
-		return false
-	}
-	if (Kernel{Release: unix.ByteSliceToString(u.Release[:])}).AtLeast(6, 1) {
+	if named().AtLeast(6, 1) {
 		return true
 	}
 	// Distributions bring features back to older releases.
