@@ -58,10 +58,7 @@ func (f *trustFlags) roots() (*x509.CertPool, error) {
 	}
 	pem, err := os.ReadFile(f.authorities.value)
 	if err != nil {
-		if path, ok := errors.AsType[*os.PathError](err); ok {
-			err = path.Err
-		}
-		return nil, err
+		return nil, withoutPath(err)
 	}
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, errors.New("there is no certificate in it (PEM has `-----BEGIN CERTIFICATE-----`)")
