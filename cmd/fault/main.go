@@ -25,12 +25,12 @@ const (
 )
 
 func main() {
-	signals, starters := stopSignals(), parent.Watch()
+	signals := stopSignals()
 	// A reader of our output that went away must not end the run.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(context.Background(), environment{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv,
-		signals: signals, starters: starters, agent: agent.Run,
+		signals: signals, watch: parent.Watch, agent: agent.Run,
 	}, os.Args[1:]))
 }
 
@@ -40,8 +40,8 @@ type environment struct {
 	stdin          *os.File // nil is none
 	stdout, stderr io.Writer
 	getenv         func(string) string
-	signals        <-chan os.Signal // that ask for the end
-	starters       *parent.Starters // with whose end ours is asked for, too
+	signals        <-chan os.Signal        // that ask for the end
+	watch          func() *parent.Starters // with whose end ours is asked for, too
 	agent          func(context.Context, agent.Config) (agent.Report, error)
 }
 

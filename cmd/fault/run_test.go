@@ -41,7 +41,7 @@ func try(vars map[string]string, args ...string) outcome {
 	var o outcome
 	var stdout, stderr bytes.Buffer
 	env := environment{
-		stdout: &stdout, stderr: &stderr, starters: starters(),
+		stdout: &stdout, stderr: &stderr, watch: starters,
 		getenv: func(name string) string { return vars[name] },
 		agent: func(_ context.Context, cfg agent.Config) (agent.Report, error) {
 			o.cfg, o.ran = cfg, true

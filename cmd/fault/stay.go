@@ -11,10 +11,10 @@ func (s *stay) add(to section) {
 			"On Linux this sees through sudo, timeout and scripts, to who started them. What was started with nohup stays, too.")
 }
 
-// watched is whose end is the end.
+// watched is whose end is the end, from now on.
 func (s stay) watched(env environment) *parent.Starters {
 	if s {
 		return nil
 	}
-	return env.starters
+	return env.watch()
 }
