@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -249,8 +250,8 @@ func agentProcess() {
 	lc := net.ListenConfig{}
 	lc.SetMultipathTCP(false)
 	ln, err := lc.Listen(context.Background(), "tcp4", "127.0.0.1:0")
+	var i *Interception
 	if err == nil {
-		var i *Interception
 		var ns *netns.NS
 		if ns, err = netns.Current(); err == nil {
 			i, err = Attach(Config{Cgroup: os.Getenv("FAULT_BPF_AGENT"), Proxy: addrPortOf(ln), Rules: []Rule{everything()}})
@@ -271,6 +272,7 @@ func agentProcess() {
 		}
 		fmt.Fprintln(c, "agent")
 		c.Close()
+		runtime.KeepAlive(i) // nothing else does, and its links end with it
 	}
 }
 

@@ -73,7 +73,7 @@ for log; do
 		continue
 	fi
 	printf '\nthe end of %s:\n' "$(basename "$log")"
-	{ grep '^ *--- FAIL' "$log" || true; } | head -n 40
+	{ grep -B 4 '^ *--- FAIL' "$log" || true; } | head -n 80 # with what was said
 	tail -n 60 "$log"
 done
 all=$(wc -l <"$tmp/kernels")
