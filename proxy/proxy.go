@@ -61,6 +61,7 @@ type Server struct {
 	once     sync.Once
 	clients  *handover
 	speakers speakers
+	held     held
 	http     *http.Server
 	flows    atomic.Uint64
 	gauges   gauges
@@ -173,16 +174,29 @@ func (s *Server) explicit(c *net.TCPConn) {
 
 // intercepted carries a diverted connection to where it was going.
 func (s *Server) intercepted(c *net.TCPConn, origin Intercepted) {
+	if s.held.accepted(c) {
+		return
+	}
+	f := s.intercept(addrPort(c.RemoteAddr()), origin)
+	defer s.end(f)
+	f.Err = s.relay(f, c, nil, s.dialOrigin(origin))
+}
+
+// intercept opens the flow of a diverted connection.
+func (s *Server) intercept(client netip.AddrPort, origin Intercepted) *Flow {
 	f := s.open(&Flow{
-		Entry: EntryIntercepted, Client: addrPort(c.RemoteAddr()),
+		Entry: EntryIntercepted, Client: client,
 		Process: origin.Process, Host: origin.Destination.String(),
 	})
-	defer s.end(f)
-	dst := origin.Destination
-	f.Matched = s.matches(dst.Addr().String(), dst.Port(), nil)
-	f.Err = s.relay(f, c, nil, func(ctx context.Context) (stream, error) {
-		return asStream(s.dial(ctx, dst.String(), origin.Source))
-	})
+	f.Matched = s.matches(origin.Destination.Addr().String(), origin.Destination.Port(), nil)
+	return f
+}
+
+// dialOrigin dials where a diverted connection was going.
+func (s *Server) dialOrigin(origin Intercepted) func(context.Context) (stream, error) {
+	return func(ctx context.Context) (stream, error) {
+		return asStream(s.dial(ctx, origin.Destination.String(), origin.Source))
+	}
 }
 
 // relay dials for a client, of which early was read before, and carries its
