@@ -171,6 +171,9 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		r.server.Drain(expired)
 		return Report{}, err
 	}
+	if err := cut.hold(r.server); err != nil {
+		return failed(err)
+	}
 	if err := cut.begin(); err != nil {
 		return failed(err)
 	}
@@ -238,7 +241,6 @@ func end(cfg *Config, control *Control, at *listeners, accepting <-chan error, r
 	r := control.run
 	lasted := r.endBegins()
 	err := r.cut.stop()
-	err = errors.Join(err, at.stop(accepting))
 	drain, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	finished := make(chan struct{})
@@ -251,6 +253,8 @@ func end(cfg *Config, control *Control, at *listeners, accepting <-chan error, r
 		case <-finished:
 		}
 	}()
+	r.cut.settle(drain, r.server)
+	err = errors.Join(err, at.stop(accepting))
 	r.server.Drain(drain)
 	close(finished)
 	return r.finish(reason, lasted, err != nil), err

@@ -30,6 +30,8 @@ type interception struct {
 	hidden   error         // why they are kept, so that others cannot look into us
 
 	programs *bpf.Interception
+	holder   *bpf.Holder // nil if connections are accepted before the upstream is dialled
+	accepts  error       // why they are, nil if they are not
 	listener *net.TCPListener
 	netns    uint64
 	log      *zap.Logger
@@ -83,7 +85,7 @@ func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListe
 	open := openConnections()
 	i.programs, err = i.load(ctx, bpf.Config{
 		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
-		Proxy: reachable(addrPort(ln.Addr())), Rules: rules(i.meant),
+		Proxy: reachable(addrPort(ln.Addr())), Netns: i.netns, Rules: rules(i.meant),
 	})
 	if err == nil {
 		i.open = open
@@ -190,6 +192,11 @@ func (i *interception) close() {
 	if i.programs == nil {
 		return
 	}
+	if i.holder != nil {
+		if err := i.holder.Close(); err != nil {
+			i.log.Error("let go of held connections", zap.Error(err))
+		}
+	}
 	if err := i.programs.Close(); err != nil {
 		i.log.Error("close the interception", zap.Error(err))
 	}
@@ -201,6 +208,10 @@ func (i *interception) origin(c net.Conn) (proxy.Intercepted, bool, error) {
 	if err != nil || !ok {
 		return proxy.Intercepted{}, false, err
 	}
+	return i.intercepted(o), true, nil
+}
+
+func (i *interception) intercepted(o bpf.Origin) proxy.Intercepted {
 	return proxy.Intercepted{
 		Destination: o.Destination,
 		Source:      o.Source,
@@ -208,7 +219,7 @@ func (i *interception) origin(c net.Conn) (proxy.Intercepted, bool, error) {
 			PID: o.PID, UID: o.UID, Name: processName(o.PID, o.TID, o.Thread),
 			Cgroup: o.Cgroup, Netns: o.Netns,
 		},
-	}, true, nil
+	}
 }
 
 // arrivalTime is how long a connection that its caller has closed may take to

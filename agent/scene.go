@@ -15,11 +15,13 @@ import (
 type scene struct {
 	pid int
 	// intercepts says that connections are intercepted; then cgroup and netns
-	// say where, and ipv6 is why IPv6 is left alone, nil if it is not.
-	intercepts bool
-	cgroup     string
-	netns      uint64
-	ipv6       error
+	// say where, ipv6 is why IPv6 is left alone, nil if it is not, and accepts
+	// why connections are accepted before the upstream is dialled, nil if they
+	// are held.
+	intercepts    bool
+	cgroup        string
+	netns         uint64
+	ipv6, accepts error
 	// explicit is why they are not although they should, and hint what to do.
 	explicit, hint string
 	// hidden says that others cannot look into this process; empty if they can.
@@ -56,7 +58,7 @@ func newScene(r *reporter, at *listeners, took time.Duration) scene {
 		hidden: hiddenText(cut.hidden),
 	}
 	if s.intercepts {
-		s.cgroup, s.ipv6 = cut.programs.Cgroup(), cut.programs.IPv6()
+		s.cgroup, s.ipv6, s.accepts = cut.programs.Cgroup(), cut.programs.IPv6(), cut.accepts
 	}
 	if at.proxy != nil && !r.cfg.NoProxy {
 		s.proxy = addrPort(at.proxy.Addr())
@@ -97,6 +99,9 @@ func (s *scene) warnings(cfg *Config) []warning {
 	}
 	if s.intercepts && s.ipv6 != nil {
 		all = append(all, warning{"ipv6-left-alone", fmt.Sprintf("IPv6 is left alone: %v", s.ipv6), "", true})
+	}
+	if s.intercepts && s.accepts != nil {
+		all = append(all, warning{"accepts-first", fmt.Sprintf("connect(2) succeeds before the upstream is reached: %v", s.accepts), "", true})
 	}
 	if s.hidden != "" {
 		all = append(all, warning{"hidden", "fault " + s.hidden, "", true})

@@ -36,6 +36,7 @@ func startFields(cfg *Config, s *scene, look style.Style) []field {
 	all = append(all, faultFields(cfg, s)...)
 	all = append(all, listenerFields(cfg, s)...)
 	if s.intercepts {
+		all = append(all, connectsField(s))
 		open := known(s.open)
 		all = append(all, labelled("untouched", entry{
 			text:  open + "connections that are already open; other network namespaces",
@@ -79,6 +80,20 @@ func intercepts(cfg *Config, s *scene) string {
 		families = fmt.Sprintf("IPv4; IPv6 is left alone: %v", s.ipv6)
 	}
 	return fmt.Sprintf("every new TCP connection from %s, %s", where, families)
+}
+
+// connectsField says what connect(2) tells of the upstream.
+func connectsField(s *scene) field {
+	if s.accepts == nil {
+		return labelled("connects", entry{
+			text:  "end as the upstream has them end: refused, unreachable, in time or not at all",
+			short: "end as the upstream has them end",
+		})
+	}
+	return labelled("connects", entry{
+		text: fmt.Sprintf("succeed before the upstream is reached, then a reset tells: %v", s.accepts),
+		role: style.Warn,
+	})
 }
 
 func upstreamsField(cfg *Config, s *scene) field {

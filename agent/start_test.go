@@ -38,6 +38,7 @@ func scenes(t *testing.T) map[string]struct {
 	narrow.Faults, narrow.StartedBy = nil, parent.Process{PID: 48120, Name: "chaos"}
 	one := everywhere
 	one.cgroup, one.ipv6, one.open, one.proxy = "/system.slice", errors.New("cap_perfmon is missing"), nil, netip.AddrPort{}
+	one.accepts = errors.New("cap_net_raw is missing")
 
 	alone := everything(t)
 	alone.PID, alone.StartedBy = 4711, parent.Process{PID: 48120}
@@ -70,7 +71,10 @@ func TestStartPage(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	for name, want := range map[string][]string{
 		"everything": nil,
-		"narrow":     {"ipv6-left-alone: IPv6 is left alone: cap_perfmon is missing"},
+		"narrow": {
+			"ipv6-left-alone: IPv6 is left alone: cap_perfmon is missing",
+			"accepts-first: connect(2) succeeds before the upstream is reached: cap_net_raw is missing",
+		},
 		"explicit": {
 			"not-intercepting: nothing is intercepted: cap_bpf is missing (uid 1000)",
 			"no-meaning: --capture-pid 4711 means nothing: no connections are intercepted",

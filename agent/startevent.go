@@ -20,6 +20,7 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 	if s.intercepts {
 		e.Interception = &event.Interception{
 			Cgroup: s.cgroup, Netns: s.netns, PID: cfg.PID, IPv4: true, IPv6: s.ipv6 == nil,
+			HoldsSYN: s.accepts == nil,
 		}
 		if cfg.PID == 0 {
 			e.Interception.Process = cfg.Process

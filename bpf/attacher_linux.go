@@ -63,11 +63,15 @@ func (a *Attacher) Attach(ctx context.Context, cfg Config) (*Interception, error
 		return nil, err
 	case done.Err != nil:
 		return nil, done.Err.error()
-	case len(a.from.fds) != done.Diverts+done.Observes+sharedMaps:
+	case len(a.from.fds) != done.descriptors():
 		return nil, attacherError(fmt.Errorf("%d descriptors arrived", len(a.from.fds)))
 	}
-	i := &Interception{cgroup: done.Cgroup, ipv6: done.IPv6.error(), mark: done.Mark}
-	if err := i.adopt(done, a.from.fds); err != nil {
+	i := &Interception{cgroup: done.Cgroup, ipv6: done.IPv6.error(), holds: done.Holds.error(), mark: done.Mark}
+	err = i.adoptHold(a.from)
+	if err == nil {
+		err = i.adopt(done, a.from.fds)
+	}
+	if err != nil {
 		i.Close()
 		return nil, err
 	}
@@ -94,6 +98,17 @@ func (a *Attacher) answer(ctx context.Context, done *outcome) error {
 
 func attacherError(err error) error {
 	return fmt.Errorf("the process that attaches the programs did not answer: %w", err)
+}
+
+// adoptHold makes its own what SYNs are held with, if they can be.
+func (i *Interception) adoptHold(from *received) error {
+	if i.holds != nil {
+		return nil
+	}
+	i.raw = os.NewFile(uintptr(from.take()), "raw socket")
+	var err error
+	i.objs.FaultHold, err = ebpf.NewProgramFromFD(from.take())
+	return err
 }
 
 // adopt makes its own what the descriptors are of.

@@ -55,6 +55,9 @@ type Config struct {
 	Cgroup string
 	// Proxy is the IPv4 address and port at which callers reach the listener.
 	Proxy netip.AddrPort
+	// Netns is the inode of the network namespace that the listener is in,
+	// from which SYNs are answered, so [Attach] must be called there.
+	Netns uint64
 	// Rules say which destinations are diverted; none diverts nothing.
 	Rules []Rule
 	// Process is the name that processes must have, as /proc/PID/comm shows

@@ -7,7 +7,7 @@ import (
 )
 
 // Setcap is the command that gives a binary what it needs once and for all.
-const Setcap = `sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep "$(command -v fault)"`
+const Setcap = `sudo setcap cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep "$(command -v fault)"`
 
 // hasCapability says whether a capability is in this thread's effective set.
 // CAP_SYS_ADMIN stands in for CAP_BPF and CAP_PERFMON, which were cut from it.

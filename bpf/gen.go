@@ -1,3 +1,3 @@
 package bpf
 
-//go:generate go tool bpf2go -tags linux -go-package bpf -type verdict intercept intercept.c
+//go:generate go tool bpf2go -tags linux -go-package bpf -type verdict -type waiting intercept intercept.c

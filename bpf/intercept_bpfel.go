@@ -20,7 +20,7 @@ type interceptFlowKey struct {
 	ProxyIp4   uint32
 	ClientPort uint16
 	ProxyPort  uint16
-	Zero       uint32
+	Seq        uint32
 }
 
 type interceptOrigin struct {
@@ -36,6 +36,9 @@ type interceptOrigin struct {
 	Addr     [16]uint8
 	Source   [16]uint8
 	Comm     [16]int8
+	Seq      uint32
+	Held     uint8
+	Padding  [3]uint8
 }
 
 type interceptRuleFlags uint32
@@ -77,17 +80,29 @@ const (
 	interceptVerdictVERDICT_MAX          interceptVerdict = 17
 )
 
+type interceptWaiting struct {
+	_      structs.HostLayout
+	Key    interceptFlowKey
+	Length uint32
+	Gone   bool
+	Packet [120]uint8
+	_      [3]byte
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	interceptMapAdmitted        = "admitted"
 	interceptMapAgentSockets    = "agent_sockets"
 	interceptMapDestinations    = "destinations"
 	interceptMapOrigins         = "origins"
 	interceptMapRules           = "rules"
 	interceptMapVerdicts        = "verdicts"
+	interceptMapWaitings        = "waitings"
 	interceptProgFaultConnect4  = "fault_connect4"
 	interceptProgFaultConnect6  = "fault_connect6"
+	interceptProgFaultHold      = "fault_hold"
 	interceptProgFaultMapped6   = "fault_mapped6"
 	interceptProgFaultPeername4 = "fault_peername4"
 	interceptProgFaultPeername6 = "fault_peername6"
@@ -99,10 +114,12 @@ const (
 	interceptVarOriginsPut      = "origins_put"
 	interceptVarOriginsTaken    = "origins_taken"
 	interceptVarProxyIp4        = "proxy_ip4"
+	interceptVarProxyNetns      = "proxy_netns"
 	interceptVarProxyPort       = "proxy_port"
 	interceptVarTargetName      = "target_name"
 	interceptVarTargetPid       = "target_pid"
 	interceptVarVerdictType     = "verdict_type"
+	interceptVarWaitingType     = "waiting_type"
 )
 
 // loadIntercept returns the embedded CollectionSpec for intercept.
@@ -149,6 +166,7 @@ type interceptSpecs struct {
 type interceptProgramSpecs struct {
 	FaultConnect4  *ebpf.ProgramSpec `ebpf:"fault_connect4"`
 	FaultConnect6  *ebpf.ProgramSpec `ebpf:"fault_connect6"`
+	FaultHold      *ebpf.ProgramSpec `ebpf:"fault_hold"`
 	FaultMapped6   *ebpf.ProgramSpec `ebpf:"fault_mapped6"`
 	FaultPeername4 *ebpf.ProgramSpec `ebpf:"fault_peername4"`
 	FaultPeername6 *ebpf.ProgramSpec `ebpf:"fault_peername6"`
@@ -160,11 +178,13 @@ type interceptProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type interceptMapSpecs struct {
+	Admitted     *ebpf.MapSpec `ebpf:"admitted"`
 	AgentSockets *ebpf.MapSpec `ebpf:"agent_sockets"`
 	Destinations *ebpf.MapSpec `ebpf:"destinations"`
 	Origins      *ebpf.MapSpec `ebpf:"origins"`
 	Rules        *ebpf.MapSpec `ebpf:"rules"`
 	Verdicts     *ebpf.MapSpec `ebpf:"verdicts"`
+	Waitings     *ebpf.MapSpec `ebpf:"waitings"`
 }
 
 // interceptVariableSpecs contains global variables before they are loaded into the kernel.
@@ -177,10 +197,12 @@ type interceptVariableSpecs struct {
 	OriginsPut     *ebpf.VariableSpec `ebpf:"origins_put"`
 	OriginsTaken   *ebpf.VariableSpec `ebpf:"origins_taken"`
 	ProxyIp4       *ebpf.VariableSpec `ebpf:"proxy_ip4"`
+	ProxyNetns     *ebpf.VariableSpec `ebpf:"proxy_netns"`
 	ProxyPort      *ebpf.VariableSpec `ebpf:"proxy_port"`
 	TargetName     *ebpf.VariableSpec `ebpf:"target_name"`
 	TargetPid      *ebpf.VariableSpec `ebpf:"target_pid"`
 	VerdictType    *ebpf.VariableSpec `ebpf:"verdict_type"`
+	WaitingType    *ebpf.VariableSpec `ebpf:"waiting_type"`
 }
 
 // interceptObjects contains all objects after they have been loaded into the kernel.
@@ -203,20 +225,24 @@ func (o *interceptObjects) Close() error {
 //
 // It can be passed to loadInterceptObjects or ebpf.CollectionSpec.LoadAndAssign.
 type interceptMaps struct {
+	Admitted     *ebpf.Map `ebpf:"admitted"`
 	AgentSockets *ebpf.Map `ebpf:"agent_sockets"`
 	Destinations *ebpf.Map `ebpf:"destinations"`
 	Origins      *ebpf.Map `ebpf:"origins"`
 	Rules        *ebpf.Map `ebpf:"rules"`
 	Verdicts     *ebpf.Map `ebpf:"verdicts"`
+	Waitings     *ebpf.Map `ebpf:"waitings"`
 }
 
 func (m *interceptMaps) Close() error {
 	return _InterceptClose(
+		m.Admitted,
 		m.AgentSockets,
 		m.Destinations,
 		m.Origins,
 		m.Rules,
 		m.Verdicts,
+		m.Waitings,
 	)
 }
 
@@ -230,10 +256,12 @@ type interceptVariables struct {
 	OriginsPut     *ebpf.Variable `ebpf:"origins_put"`
 	OriginsTaken   *ebpf.Variable `ebpf:"origins_taken"`
 	ProxyIp4       *ebpf.Variable `ebpf:"proxy_ip4"`
+	ProxyNetns     *ebpf.Variable `ebpf:"proxy_netns"`
 	ProxyPort      *ebpf.Variable `ebpf:"proxy_port"`
 	TargetName     *ebpf.Variable `ebpf:"target_name"`
 	TargetPid      *ebpf.Variable `ebpf:"target_pid"`
 	VerdictType    *ebpf.Variable `ebpf:"verdict_type"`
+	WaitingType    *ebpf.Variable `ebpf:"waiting_type"`
 }
 
 // interceptPrograms contains all programs after they have been loaded into the kernel.
@@ -242,6 +270,7 @@ type interceptVariables struct {
 type interceptPrograms struct {
 	FaultConnect4  *ebpf.Program `ebpf:"fault_connect4"`
 	FaultConnect6  *ebpf.Program `ebpf:"fault_connect6"`
+	FaultHold      *ebpf.Program `ebpf:"fault_hold"`
 	FaultMapped6   *ebpf.Program `ebpf:"fault_mapped6"`
 	FaultPeername4 *ebpf.Program `ebpf:"fault_peername4"`
 	FaultPeername6 *ebpf.Program `ebpf:"fault_peername6"`
@@ -253,6 +282,7 @@ func (p *interceptPrograms) Close() error {
 	return _InterceptClose(
 		p.FaultConnect4,
 		p.FaultConnect6,
+		p.FaultHold,
 		p.FaultMapped6,
 		p.FaultPeername4,
 		p.FaultPeername6,

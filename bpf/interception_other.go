@@ -43,6 +43,24 @@ func ServeAttacher() error { return Check() }
 func (a *Attacher) Attach(context.Context, Config) (*Interception, error) { return nil, Check() }
 func (a *Attacher) Close()                                                {}
 
+// Holder does not exist on this system; its methods are never reached.
+type Holder struct{}
+
+// Held does not exist on this system.
+type Held struct {
+	Client, Proxy netip.AddrPort
+	Gone          bool
+	Origin        Origin
+}
+
+func (h *Holder) Next() (Held, error)                      { return Held{}, errors.ErrUnsupported }
+func (h *Holder) Admit(*Held) error                        { return errors.ErrUnsupported }
+func (h *Holder) Refuse(*Held) error                       { return errors.ErrUnsupported }
+func (h *Holder) Unreachable(*Held, uint8) error           { return errors.ErrUnsupported }
+func (h *Holder) Close() error                             { return nil }
+func (i *Interception) Holds() error                       { return errors.ErrUnsupported }
+func (i *Interception) Hold(syscall.Conn) (*Holder, error) { return nil, errors.ErrUnsupported }
+
 // VerifierLog has nothing to tell here.
 func VerifierLog(error) string { return "" }
 

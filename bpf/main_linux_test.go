@@ -3,6 +3,7 @@ package bpf
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -107,7 +108,12 @@ func newHost(t *testing.T, rules ...Rule) *host {
 	needsRoot(t)
 	h := &host{t: t, ns: newNS(t)}
 	h.ln = listen(t, h.ns, "127.0.0.1:0")
-	h.i = attach(t, Config{Cgroup: testCgroup, Proxy: addrPortOf(h.ln), Rules: rules})
+	cfg := Config{Cgroup: testCgroup, Proxy: addrPortOf(h.ln), Netns: h.ns.Inode(), Rules: rules}
+	attached := func() (i *Interception, err error) {
+		derr := h.ns.Do(func() error { i, err = Attach(cfg); return nil })
+		return i, errors.Join(err, derr)
+	}
+	h.i = mustAttach(t, attached)
 	if err := h.i.Serve(h.ln, h.ns.Inode()); err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +151,12 @@ func listen(t *testing.T, ns *netns.NS, addr string) *net.TCPListener {
 
 func attach(t *testing.T, cfg Config) *Interception {
 	t.Helper()
-	i, err := Attach(cfg)
+	return mustAttach(t, func() (*Interception, error) { return Attach(cfg) })
+}
+
+func mustAttach(t *testing.T, attach func() (*Interception, error)) *Interception {
+	t.Helper()
+	i, err := attach()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, VerifierLog(err))
 	}

@@ -32,6 +32,9 @@
 volatile const __be32 proxy_ip4 = 0;
 volatile const __be16 proxy_port = 0;
 
+/* The network namespace of the listener, by inode number. */
+volatile const __u64 proxy_netns = 0;
+
 /* Whether callers may be asked for their names: some kernels want CAP_PERFMON
  * for that. */
 volatile const bool names_callers = true;
@@ -127,6 +130,9 @@ struct origin {
 	__u8 addr[16];	 /* where it was going */
 	__u8 source[16]; /* the address that the caller bound, or zero */
 	char comm[16];	 /* name of the calling thread */
+	__be32 seq;	 /* of the SYN that is held */
+	__u8 held;
+	__u8 padding[3];
 };
 
 /* The record travels on the caller's socket from connect(2) to the moment its
@@ -146,7 +152,7 @@ struct flow_key {
 	__be32 proxy_ip4;
 	__be16 client_port;
 	__be16 proxy_port;
-	__u32 zero; /* no padding: the whole key is hashed */
+	__be32 seq; /* of a SYN; 0 in `origins`, where the connection counts */
 };
 
 /* Connections that wait to be accepted; the agent takes each one out. */
@@ -157,6 +163,31 @@ struct {
 	__type(key, struct flow_key);
 	__type(value, struct origin);
 } origins SEC(".maps");
+
+/* The SYNs that are let in; whoever takes the origin takes this out, too. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, ORIGINS_MAX);
+	__type(key, struct flow_key);
+	__type(value, __u8);
+} admitted SEC(".maps");
+
+#define SYN_MAX 120 /* the two longest headers */
+
+/* A SYN that begins to wait, or the caller of one that has gone. */
+struct waiting {
+	struct flow_key key;
+	__u32 length; /* of the packet */
+	bool gone;
+	__u8 packet[SYN_MAX];
+};
+
+/* Room for the SYNs of some 25,000 connections at one moment. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} waitings SEC(".maps");
 
 /* origins_put - origins_taken is how many entries `origins` has. The programs
  * write the first, the agent alone the second. */

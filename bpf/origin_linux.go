@@ -29,7 +29,7 @@ func (i *Interception) Origin(netns uint64, client, proxy netip.AddrPort) (Origi
 		}
 		return Origin{}, false, fmt.Errorf("look up the origin of %v: %w", client, err)
 	}
-	return fromKernel(filed), true, i.take(key)
+	return fromKernel(filed), true, i.take(key, filed.Seq)
 }
 
 func fromKernel(o interceptOrigin) Origin {
@@ -51,7 +51,8 @@ func fromKernel(o interceptOrigin) Origin {
 }
 
 // take removes an entry and tells the programs, which count the room left.
-func (i *Interception) take(key interceptFlowKey) error {
+// If it was held, seq is of its SYN.
+func (i *Interception) take(key interceptFlowKey, seq uint32) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if err := i.objs.Origins.Delete(key); err != nil {
@@ -59,6 +60,10 @@ func (i *Interception) take(key interceptFlowKey) error {
 			return nil
 		}
 		return fmt.Errorf("remove an origin: %w", err)
+	}
+	key.Seq = seq
+	if err := i.objs.Admitted.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("forget a SYN: %w", err)
 	}
 	return i.taken.add()
 }
@@ -74,13 +79,13 @@ func (i *Interception) Sweep(grace time.Duration) (int, error) {
 	var (
 		key     interceptFlowKey
 		filed   interceptOrigin
-		lost    []interceptFlowKey
+		lost    = make(map[interceptFlowKey]uint32)
 		remain  int
 		entries = i.objs.Origins.Iterate()
 	)
 	for entries.Next(&key, &filed) {
 		if filed.ClosedAt != 0 && filed.ClosedAt+uint64(grace) <= uint64(now.Nano()) {
-			lost = append(lost, key)
+			lost[key] = filed.Seq
 		} else {
 			remain++
 		}
@@ -90,8 +95,8 @@ func (i *Interception) Sweep(grace time.Duration) (int, error) {
 	if err := entries.Err(); err != nil && !errors.Is(err, ebpf.ErrIterationAborted) {
 		return remain, fmt.Errorf("walk through the origins: %w", err)
 	}
-	for _, key := range lost {
-		if err := i.take(key); err != nil {
+	for key, seq := range lost {
+		if err := i.take(key, seq); err != nil {
 			return remain, err
 		}
 	}

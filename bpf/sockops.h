@@ -6,6 +6,7 @@
 #ifndef FAULT_SOCKOPS_H
 #define FAULT_SOCKOPS_H
 
+#include "hold.h"
 #include "maps.h"
 
 static __always_inline void key_of(struct bpf_sock_ops *ctx, const struct origin *o,
@@ -49,14 +50,16 @@ static __always_inline void closed(struct bpf_sock_ops *ctx, const struct origin
 	struct origin *filed;
 
 	key_of(ctx, o, &key);
+	filed = bpf_map_lookup_elem(&origins, &key);
+	if (!filed)
+		return;
 	if (ctx->args[0] == BPF_TCP_SYN_SENT) {
+		forget(&key, filed);
 		if (!bpf_map_delete_elem(&origins, &key))
 			__sync_fetch_and_add(&origins_put, -1);
 		return;
 	}
-	filed = bpf_map_lookup_elem(&origins, &key);
-	if (filed)
-		filed->closed_at = bpf_ktime_get_ns();
+	filed->closed_at = bpf_ktime_get_ns();
 }
 
 SEC("sockops")

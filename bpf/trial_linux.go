@@ -19,6 +19,8 @@ type Trial struct {
 	Unattached error
 	// IPv6 is as [Interception.IPv6].
 	IPv6 error
+	// Holds is as [Interception.Holds].
+	Holds error
 	// Left is what could not be undone; nil if nothing is left.
 	Left error
 	// Took is how long it took.
@@ -45,7 +47,7 @@ func Try() (t Trial, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.Programs, t.IPv6 = i.programs(), i.ipv6
+	t.Programs, t.IPv6, t.Holds = i.programs(), i.ipv6, i.holds
 	t.Left = i.Close()
 	t.Took = time.Since(began)
 	return t, nil
@@ -55,7 +57,7 @@ func Try() (t Trial, err error) {
 func (i *Interception) programs() int {
 	n := 0
 	for _, p := range []*ebpf.Program{
-		i.objs.FaultSockops, i.objs.FaultPeername4, i.objs.FaultPeername6, i.objs.FaultConnect4, i.objs.FaultConnect6,
+		i.objs.FaultSockops, i.objs.FaultPeername4, i.objs.FaultPeername6, i.objs.FaultConnect4, i.objs.FaultConnect6, i.objs.FaultHold,
 	} {
 		if p != nil {
 			n++

@@ -15,7 +15,7 @@ import (
 func TestTry(t *testing.T) {
 	needsRoot(t)
 	trial, err := Try()
-	if err != nil || trial.Programs != 5 || trial.Unattached != nil || trial.Left != nil || trial.Took <= 0 {
+	if err != nil || trial.Programs != 6 || trial.Unattached != nil || trial.Left != nil || trial.Took <= 0 {
 		t.Errorf("%+v, %v", trial, err)
 	}
 	noneLeft(t)
@@ -49,7 +49,7 @@ func TestTry(t *testing.T) {
 			t.Fatal(err)
 		}
 		trial, err := Try()
-		if err != nil || trial.Programs != 5 || trial.Unattached == nil || trial.Left != nil {
+		if err != nil || trial.Programs != 6 || trial.Unattached == nil || trial.Left != nil {
 			t.Errorf("%+v, %v, want that no cgroup could be made", trial, err)
 		}
 		noneLeft(t)

@@ -23,21 +23,30 @@ func (o *order) config() Config {
 	return o.Config
 }
 
-// outcome is what came of it. With it come descriptors: of the shared maps,
-// of the links that observe, and of those that divert.
+// outcome is what came of it. With it come descriptors: of the shared maps, of
+// the links that observe, of those that divert, and if SYNs can be held of the
+// program and the socket for that.
 type outcome struct {
-	Err, IPv6         *wireError
+	Err, IPv6, Holds  *wireError
 	Cgroup            string
 	Mark              mark
 	Taken             uint32 // where origins_taken is in the memory
 	Observes, Diverts int
 }
 
+func (o *outcome) descriptors() int {
+	n := sharedMaps + o.Observes + o.Diverts
+	if o.Holds == nil {
+		n += 2
+	}
+	return n
+}
+
 // sharedMaps is how many maps there are that a run uses.
-const sharedMaps = 4
+const sharedMaps = 6
 
 func (i *Interception) shared() [sharedMaps]**ebpf.Map {
-	return [...]**ebpf.Map{&i.objs.AgentSockets, &i.objs.Origins, &i.objs.Verdicts, &i.objs.Memory}
+	return [...]**ebpf.Map{&i.objs.AgentSockets, &i.objs.Origins, &i.objs.Verdicts, &i.objs.Memory, &i.objs.Admitted, &i.objs.Waitings}
 }
 
 // send gives away what was attached. Descriptors on their way are closed with
@@ -54,8 +63,11 @@ func (i *Interception) send(conn *net.UnixConn) error {
 		}
 		fds = append(fds, l.FD())
 	}
+	if i.holds == nil {
+		fds = append(fds, i.objs.FaultHold.FD(), int(i.raw.Fd()))
+	}
 	text, err := json.Marshal(outcome{
-		IPv6: toWire(i.ipv6), Cgroup: i.cgroup, Mark: i.mark, Taken: i.taken.at,
+		IPv6: toWire(i.ipv6), Holds: toWire(i.holds), Cgroup: i.cgroup, Mark: i.mark, Taken: i.taken.at,
 		Observes: len(i.observes), Diverts: len(i.diverts),
 	})
 	if err != nil {
@@ -75,7 +87,7 @@ type received struct {
 }
 
 func (r *received) Read(p []byte) (int, error) {
-	rights := make([]byte, unix.CmsgSpace(4*16))
+	rights := make([]byte, unix.CmsgSpace(4*32))
 	n, used, _, _, err := r.conn.ReadMsgUnix(p, rights)
 	if err != nil {
 		return 0, err
@@ -95,6 +107,14 @@ func (r *received) Read(p []byte) (int, error) {
 		return 0, io.EOF
 	}
 	return n, nil
+}
+
+// take is the last of the descriptors.
+func (r *received) take() int {
+	last := len(r.fds) - 1
+	fd := r.fds[last]
+	r.fds = r.fds[:last]
+	return fd
 }
 
 // close closes those that are still here.

@@ -48,7 +48,7 @@ func (h *host) result() Result {
 		Explicit:    Verdict{Possible: true},
 		Probes: []Probe{
 			h.kernelProbe(), h.cgroupProbe(), h.capabilitiesProbe(), h.seccompProbe(), h.lockdownProbe(),
-			h.programsProbe(), heldSYNProbe(), h.leftProbe(), h.descriptorsProbe(), h.agentsProbe(),
+			h.programsProbe(), h.heldSYNProbe(), h.leftProbe(), h.descriptorsProbe(), h.agentsProbe(),
 		},
 	}
 }

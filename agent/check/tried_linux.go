@@ -37,9 +37,17 @@ func (h *host) programsProbe() Probe {
 	return p
 }
 
-// heldSYNProbe is of what no host can: this version does not do it.
-func heldSYNProbe() Probe {
-	return Probe{Name: "held SYN", State: Missing, Text: "not in this version: a refused upstream shows as a reset"}
+// heldSYNProbe is of what connect(2) will tell of an upstream.
+func (h *host) heldSYNProbe() Probe {
+	p := Probe{Name: "held SYN", State: OK, Text: "connect(2) will show refused, unreachable and timeout"}
+	switch {
+	case h.privilege != nil || h.trialErr != nil:
+		p.State, p.Text = Unknown, "not tried"
+	case h.trial.Holds != nil:
+		p.State, p.Fix = Missing, hint(h.trial.Holds)
+		p.Text = h.trial.Holds.Error() + ": a refused upstream shows as a reset"
+	}
+	return p
 }
 
 func (h *host) leftProbe() Probe {

@@ -18,7 +18,7 @@ func asDesigned() check.Result {
 			{Name: "kernel", State: check.OK, Text: "6.8.0-45-generic x86_64, BTF, cgroup links"},
 			{Name: "cgroup2", State: check.OK, Text: "/sys/fs/cgroup, the whole host"},
 			{Name: "capabilities", State: check.Missing, Text: "cap_perfmon: IPv6 is left alone",
-				Fix: `sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep "$(command -v fault)"`},
+				Fix: `sudo setcap cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep "$(command -v fault)"`},
 			{Name: "seccomp", State: check.OK, Text: "no filter"},
 			{Name: "lockdown", State: check.Unknown, Text: "/sys/kernel/security is not mounted"},
 			{Name: "programs", State: check.OK, Text: "4 loaded, attached to an empty cgroup, detached: 12 ms"},
@@ -51,7 +51,7 @@ transparent yes, except IPv6    explicit yes
 ok       kernel        6.8.0-45-generic x86_64, BTF, cgroup links
 ok       cgroup2       /sys/fs/cgroup, the whole host
 missing  capabilities  cap_perfmon: IPv6 is left alone
-         fix           sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep \
+         fix           sudo setcap cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep \
                          "$(command -v fault)"
 ok       seccomp       no filter
 unknown  lockdown      /sys/kernel/security is not mounted
@@ -65,7 +65,7 @@ ok       left behind   nothing of an earlier run
 ‹good›ok‹/›       ‹title›kernel‹/›        6.8.0-45-generic x86_64, BTF, cgroup links
 ‹good›ok‹/›       ‹title›cgroup2‹/›       /sys/fs/cgroup, the whole host
 ‹warn›missing‹/›  ‹title›capabilities‹/›  cap_perfmon: IPv6 is left alone
-         ‹title›fix‹/›           sudo setcap cap_bpf,cap_net_admin,cap_perfmon+ep "$(command -v fault)"
+         ‹title›fix‹/›           sudo setcap cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep "$(command -v fault)"
 ‹good›ok‹/›       ‹title›seccomp‹/›       no filter
 ‹dim›unknown‹/›  ‹title›lockdown‹/›      /sys/kernel/security is not mounted
 ‹good›ok‹/›       ‹title›programs‹/›      4 loaded, attached to an empty cgroup, detached: 12 ms
@@ -85,7 +85,7 @@ missing  capabilities
   cap_perfmon: IPv6 is left alone
          fix
   sudo setcap \
-    cap_bpf,cap_net_admin,cap_perfmon+ep \
+    cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep \
     "$(command -v fault)"
 ok       seccomp
   no filter

@@ -21,7 +21,7 @@ func TestChaosToolkitCapabilities(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer(t, nil, program(t, "cp", faultBinary, binary))
-	answer(t, nil, program(t, "setcap", "cap_bpf,cap_net_admin,cap_perfmon+ep", binary))
+	answer(t, nil, program(t, "setcap", "cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep", binary))
 	j := k.runs(t, k.writes(t, runProxy(latencyArgs), awaitProxy, curlPage(server),
 		shell(`[ "$FAULT_HTTP_PROXY_ADDRESS" = http://0.0.0.0:3180 ]`), stopProxy))
 	j.completed(t)

@@ -17,7 +17,7 @@ import (
 )
 
 // intercepting is what a file needs for all that fault can do.
-const intercepting = "cap_bpf,cap_net_admin,cap_perfmon+ep"
+const intercepting = "cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep"
 
 // withCapabilities is a copy of the command under test.
 func withCapabilities(t *testing.T, caps string) string {

@@ -56,8 +56,8 @@ func TestUnprivileged(t *testing.T) {
 		caps string
 		ipv6 bool
 	}{
-		"all capabilities":    {"cap_bpf,cap_net_admin,cap_perfmon+ep", true},
-		"without cap_perfmon": {"cap_bpf,cap_net_admin+ep", false},
+		"all capabilities":    {"cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep", true},
+		"without cap_perfmon": {"cap_bpf,cap_net_admin,cap_net_raw+ep", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			binary := withCapabilities(t, tc.caps)

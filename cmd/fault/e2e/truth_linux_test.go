@@ -1,0 +1,192 @@
+package e2e
+
+import (
+	_ "embed"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	//go:embed testdata/connect/connect.py
+	connectPython string
+	//go:embed testdata/connect/connect.js
+	connectNode string
+	//go:embed testdata/connect/Connect.java
+	connectJava string
+)
+
+// TestConnectTruth connects to upstreams of every kind with clients of every
+// kind, with an idle agent and without: they cannot tell.
+func TestConnectTruth(t *testing.T) {
+	needs(t, "ip", "python3", "node", "java", "curl", "psql")
+	server := newServer(t)
+	server.routes(t)
+	server.greets(t, 7001, false)
+	server.greets(t, 7002, true)
+	direct, agent := newClient(t, server), newClient(t, server)
+	agent.run(t, "--upstream", "*")
+	for name, client := range map[string]func(t *testing.T, h *host, targets []string) []string{
+		"Python": told("python3", "connect.py", connectPython),
+		"Node":   told("node", "connect.js", connectNode),
+		"Java":   told("java", "Connect.java", connectJava),
+		"Go": func(t *testing.T, h *host, targets []string) []string {
+			return printed(t, h, role(t, "dial", targets...))
+		},
+		"curl": each(curlOnce),
+		"psql": each(psqlOnce),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var want, got []string
+			var both sync.WaitGroup
+			both.Go(func() { want = client(t, direct, targets(direct, server)) })
+			both.Go(func() { got = client(t, agent, targets(agent, server)) })
+			both.Wait()
+			if len(want) != len(got) || len(want) == 0 {
+				t.Fatalf("%d results with the agent, %d without", len(got), len(want))
+			}
+			for i := range want {
+				// The two clients have networks of their own.
+				if w := strings.ReplaceAll(want[i], direct.v4.String(), agent.v4.String()); shownAlike(w) != shownAlike(got[i]) {
+					t.Errorf("with the agent:\n%s\nwithout:\n%s", got[i], want[i])
+				}
+			}
+		})
+	}
+}
+
+// changing is what differs from one attempt to the next: networks of clients
+// and times.
+var changing = regexp.MustCompile(`10\.77\.\d+|fd77:\d+|\d+ ms`)
+
+func shownAlike(s string) string { return changing.ReplaceAllString(s, "#") }
+
+// routes makes a server the router to hosts that do not answer.
+func (h *host) routes(t *testing.T) {
+	t.Helper()
+	err := h.ns.Do(func() error {
+		for path, value := range map[string]string{
+			"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1",
+			// Each refusal is told, and not only some of a second.
+			"ipv4/icmp_ratelimit": "0", "ipv6/icmp/ratelimit": "0",
+		} {
+			if err := os.WriteFile("/proc/sys/net/"+path, []byte(value), 0); err != nil {
+				return err
+			}
+		}
+		for _, prefix := range []string{silent4 + "/24", silent6 + "/48"} {
+			if out, err := exec.Command("ip", "route", "add", "blackhole", prefix).CombinedOutput(); err != nil {
+				return fmt.Errorf("%w: %s", err, out)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Networks behind the server: of one nothing is ever heard, to the other it
+// knows no way.
+const (
+	silent4, silent6   = "203.0.113.0", "2001:db8:3::"
+	nowhere4, nowhere6 = "198.51.100.1", "2001:db8:2::1"
+)
+
+// targets is what a client connects to.
+func targets(client, server *host) []string {
+	absent4, absent6 := client.v4.Next().Next().Next(), client.v6.Next().Next().Next()
+	var all []string
+	for _, to := range []struct {
+		addr netip.Addr
+		port int
+	}{
+		{server.v4, 7001}, {server.v4, 7002}, {server.v4, 1},
+		{absent4, 7001}, {netip.MustParseAddr(nowhere4), 7001}, {netip.MustParseAddr(silent4).Next(), 7001},
+		{server.v6, 7001}, {server.v6, 7002}, {server.v6, 1},
+		{absent6, 7001}, {netip.MustParseAddr(nowhere6), 7001}, {netip.MustParseAddr(silent6).Next(), 7001},
+	} {
+		all = append(all, fmt.Sprintf("%v/%d", to.addr, to.port))
+		if to.addr.Is4() {
+			all = append(all, fmt.Sprintf("::ffff:%v/%d", to.addr, to.port))
+		}
+	}
+	return all
+}
+
+// greets serves a greeting, or a moment and then a reset.
+func (h *host) greets(t *testing.T, port int, resets bool) {
+	t.Helper()
+	for _, addr := range []netip.Addr{h.v4, h.v6} {
+		ln := h.listen(t, netip.AddrPortFrom(addr, uint16(port)).String())
+		go func() {
+			for {
+				c, err := ln.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					if resets {
+						time.Sleep(100 * time.Millisecond)
+						_ = c.(*net.TCPConn).SetLinger(0)
+					} else {
+						fmt.Fprint(c, "hello")
+					}
+					c.Close()
+				}()
+			}
+		}()
+	}
+}
+
+// told is a client that is told all targets, and tells a line of each.
+func told(interpreter, file, source string) func(*testing.T, *host, []string) []string {
+	return func(t *testing.T, h *host, targets []string) []string {
+		path := writeFile(t, filepath.Join(sharedDir(t), file), source)
+		return printed(t, h, program(t, interpreter, append([]string{path}, targets...)...))
+	}
+}
+
+func printed(t *testing.T, h *host, cmd *exec.Cmd) []string {
+	t.Helper()
+	p := start(t, h, cmd)
+	if code := p.await(t); code != 0 {
+		t.Errorf("%s: exit %d\n%s", cmd.Path, code, tail(&p.stderr))
+	}
+	return strings.Split(strings.TrimSpace(p.stdout.String()), "\n")
+}
+
+// each runs a client for each target, all at once.
+func each(once func(t *testing.T, h *host, host, port string) string) func(*testing.T, *host, []string) []string {
+	return func(t *testing.T, h *host, targets []string) []string {
+		lines := make([]string, len(targets))
+		var all sync.WaitGroup
+		for i, target := range targets {
+			host, port, _ := strings.Cut(target, "/")
+			all.Go(func() { lines[i] = target + " " + once(t, h, host, port) })
+		}
+		all.Wait()
+		return lines
+	}
+}
+
+func curlOnce(t *testing.T, h *host, host, port string) string {
+	p := start(t, h, program(t, "curl", "-sS", "--http0.9", "--connect-timeout", "4", "--max-time", "8", "http://"+net.JoinHostPort(host, port)+"/"))
+	code := p.await(t)
+	return fmt.Sprintf("exit %d: %s%s", code, p.stdout.String(), p.stderr.String())
+}
+
+func psqlOnce(t *testing.T, h *host, host, port string) string {
+	p := start(t, h, program(t, "psql", "-c", "", fmt.Sprintf("host=%s port=%s user=u dbname=d sslmode=disable connect_timeout=4", host, port)))
+	code := p.await(t)
+	return fmt.Sprintf("exit %d: %s", code, p.stderr.String())
+}
