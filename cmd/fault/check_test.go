@@ -51,7 +51,8 @@ transparent yes, except IPv6    explicit yes
 ok       kernel        6.8.0-45-generic x86_64, BTF, cgroup links
 ok       cgroup2       /sys/fs/cgroup, the whole host
 missing  capabilities  cap_perfmon: IPv6 is left alone
-         fix           sudo setcap cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep \
+         fix           sudo setcap \
+                         cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep \
                          "$(command -v fault)"
 ok       seccomp       no filter
 unknown  lockdown      /sys/kernel/security is not mounted
@@ -65,7 +66,8 @@ ok       left behind   nothing of an earlier run
 ‹good›ok‹/›       ‹title›kernel‹/›        6.8.0-45-generic x86_64, BTF, cgroup links
 ‹good›ok‹/›       ‹title›cgroup2‹/›       /sys/fs/cgroup, the whole host
 ‹warn›missing‹/›  ‹title›capabilities‹/›  cap_perfmon: IPv6 is left alone
-         ‹title›fix‹/›           sudo setcap cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep "$(command -v fault)"
+         ‹title›fix‹/›           sudo setcap cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep \
+                         "$(command -v fault)"
 ‹good›ok‹/›       ‹title›seccomp‹/›       no filter
 ‹dim›unknown‹/›  ‹title›lockdown‹/›      /sys/kernel/security is not mounted
 ‹good›ok‹/›       ‹title›programs‹/›      4 loaded, attached to an empty cgroup, detached: 12 ms
