@@ -65,7 +65,7 @@ func (s *Server) hold(ctx context.Context, w *waiting) {
 	upstream, err := dial(ctx)
 	if err != nil {
 		f.Err = err
-		s.deny(w, err)
+		s.deny(ctx, w, err)
 		return
 	}
 	f.Upstream = remote(upstream)
@@ -78,8 +78,10 @@ func (s *Server) hold(ctx context.Context, w *waiting) {
 	f.Err = s.carry(f, c, upstream, nil)
 }
 
-// deny tells a held client why its upstream could not be reached.
-func (s *Server) deny(w *waiting, err error) {
+// deny tells a held client why its upstream could not be reached, until the
+// client has heard it: a kernel that is at work on the client's socket at that
+// moment drops what a router says.
+func (s *Server) deny(ctx context.Context, w *waiting, err error) {
 	errno := syscall.EHOSTUNREACH
 	switch {
 	case s.ctx.Err() != nil, errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, ErrSelf):
@@ -89,7 +91,14 @@ func (s *Server) deny(w *waiting, err error) {
 	case errors.Is(err, syscall.ENETUNREACH):
 		errno = syscall.ENETUNREACH
 	}
-	_ = w.Deny(errno) // if that cannot be said, the client's own time runs out
+	for again := time.Millisecond; again < time.Minute; again *= 4 {
+		_ = w.Deny(errno) // if that cannot be said, the client's own time runs out
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(again):
+		}
+	}
 }
 
 // waiting is a held connection and what happens to it.

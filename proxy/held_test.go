@@ -36,7 +36,11 @@ func hold(t *testing.T, s *Server, to netip.AddrPort) (*running, *waiter) {
 	free.Close()
 	s.Hold(Held{
 		Client: w.client, Origin: origin, Admit: w.connect,
-		Deny: func(errno syscall.Errno) error { w.denied <- errno; return nil },
+		Deny: func(errno syscall.Errno) error {
+			w.denied <- errno
+			s.Gone(w.client)
+			return nil
+		},
 	})
 	return p, w
 }
@@ -98,6 +102,22 @@ func TestHeldIsDenied(t *testing.T) {
 				t.Errorf("flow ended with %v, want %s", f.Err, tc.failure)
 			}
 		})
+	}
+}
+
+func TestHeldIsDeniedUntilItHears(t *testing.T) {
+	origin := Intercepted{Destination: addrPort(listen(t).Addr())}
+	failing := func(string, string, syscall.RawConn) error { return syscall.EHOSTUNREACH }
+	p := run(t, &Server{Exempt: failing})
+	client, told := netip.MustParseAddrPort("127.0.0.1:9"), 0
+	p.Hold(Held{Client: client, Origin: origin, Deny: func(syscall.Errno) error {
+		if told++; told == 3 {
+			p.Gone(client)
+		}
+		return nil
+	}})
+	if f := next(t, p.ended); Failure(f.Err) != "unreachable" || told != 3 {
+		t.Errorf("flow ended with %v, the client was told %d times", f.Err, told)
 	}
 }
 

@@ -20,8 +20,8 @@ func dialEach(targets []string) error {
 	told := make([]string, 2*len(targets))
 	var all sync.WaitGroup
 	for i, target := range targets {
-		all.Go(func() { told[2*i] = "plain " + target + " " + dialled(target, 5*time.Second) })
-		all.Go(func() { told[2*i+1] = "timeout " + target + " " + dialled(target, time.Second) })
+		all.Go(func() { told[2*i] = "plain " + target + " " + dialled(target, 8*time.Second) })
+		all.Go(func() { told[2*i+1] = "timeout " + target + " " + dialled(target, 5*time.Second) })
 	}
 	all.Wait()
 	fmt.Println(strings.Join(told, "\n"))

@@ -28,13 +28,13 @@ public class Connect {
 
 	static String plain(InetSocketAddress to) throws Exception {
 		Socket s = new Socket();
-		s.connect(to, 5000);
+		s.connect(to, 8000);
 		return read(s);
 	}
 
 	static String timeout(InetSocketAddress to) throws Exception {
 		Socket s = new Socket();
-		s.connect(to, 1000);
+		s.connect(to, 5000);
 		return read(s);
 	}
 
@@ -43,7 +43,7 @@ public class Connect {
 			c.configureBlocking(false);
 			if (!c.connect(to)) {
 				SelectionKey key = c.register(selector, SelectionKey.OP_CONNECT);
-				if (selector.select(1000) == 0) {
+				if (selector.select(5000) == 0) {
 					return "connect still pending";
 				}
 				c.finishConnect();

@@ -29,7 +29,7 @@ async function main() {
   const told = [];
   for (const target of process.argv.slice(2)) {
     const silent = target.startsWith("203.0.113.") || target.includes("2001:db8:3:") || target.includes("::ffff:203.0.113.");
-    told.push(attempt(target, 1000).then((r) => `timeout ${target} ${r}`));
+    told.push(attempt(target, 5000).then((r) => `timeout ${target} ${r}`));
     if (!silent) told.push(attempt(target, 0).then((r) => `plain ${target} ${r}`));
   }
   for (const line of await Promise.all(told)) console.log(line);

@@ -14,7 +14,7 @@ def name(e):
 def made(address):
     s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
     # A blocking connect to a silent host would otherwise take two minutes.
-    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 1)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_SYNCNT, 2)
     return s
 
 
@@ -23,7 +23,7 @@ def blocking(s, to):
 
 
 def with_timeout(s, to):
-    s.settimeout(1)
+    s.settimeout(5)
     s.connect(to)
 
 
@@ -33,7 +33,7 @@ def non_blocking(s, to):
     if e == errno.EINPROGRESS:
         p = select.poll()
         p.register(s, select.POLLOUT)
-        if not p.poll(1500):
+        if not p.poll(5000):
             raise TimeoutError()
         e = s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if e:
