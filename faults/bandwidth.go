@@ -38,7 +38,7 @@ func (f Bandwidth) Validate() error {
 // Shaper gives the bandwidth of one link.
 func (f Bandwidth) Shaper(*rand.Rand, Carrier) Shaper { return &bandwidth{rate: f.Rate} }
 
-func (f Bandwidth) most() int {
+func (f Bandwidth) most(*rand.Rand) int {
 	return int(min(1<<20, max(1, f.Rate*bandwidthPiece.Seconds())))
 }
 

@@ -151,7 +151,7 @@ func TestBandwidthPieces(t *testing.T) {
 		1e-9: 1, 1: 1, 10: 1, 50: 1, 99: 1, 100: 2, 1000: 20, 125_000: 2500, 1e6: 20_000, 1e7: 200_000,
 		1 << 20 * 50: 1 << 20, 1e9: 1 << 20, 1e15: 1 << 20,
 	} {
-		if got := (Bandwidth{Rate: rate}).most(); got != want {
+		if got := (Bandwidth{Rate: rate}).most(nil); got != want {
 			t.Errorf("at %v B/s a piece is %d bytes, want %d", rate, got, want)
 		}
 	}

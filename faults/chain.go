@@ -1,6 +1,9 @@
 package faults
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Chain is the shapers of one link, one after another.
 type Chain struct {
@@ -8,6 +11,8 @@ type Chain struct {
 	carrier Carrier
 	paused  func() bool
 	now     time.Duration // the last arrival
+	// endsApart is whether a fault minds the end of the stream.
+	endsApart bool
 }
 
 // stage is one fault in a chain. A fault that comes on again after a pause
@@ -16,7 +21,7 @@ type stage struct {
 	fault    int
 	schedule Schedule
 	draw     func() Shaper
-	most     int // bytes of a piece
+	most     func() int // bytes of the next piece; nil if that does not matter
 
 	period int // of the schedule, that shaper is for; -1 before the first
 	shaper Shaper
@@ -46,22 +51,38 @@ type Departure struct {
 	Full int
 	// Effects is what each fault did, of those that did something.
 	Effects []Effect
-	// Err ends the flow with a reset when the piece would leave.
-	Err error
+	// Err ends the link behind the first Kept bytes of the piece, when they
+	// leave: as a truncated stream if it is [ErrTruncated], and with a reset of
+	// the flow otherwise.
+	Err  error
+	Kept int
+	By   int // the fault that ends it
 }
 
 // Shape is that of the shapers together. Pieces keep their order.
-func (c *Chain) Shape(at time.Duration, n int) Departure {
+func (c *Chain) Shape(at time.Duration, n int) Departure { return c.shape(at, n, false) }
+
+// Head is Shape for n bytes, such as the head of a message, that count in no
+// limit, but for one of none.
+func (c *Chain) Head(at time.Duration, n int) Departure { return c.shape(at, n, true) }
+
+func (c *Chain) shape(at time.Duration, n int, head bool) Departure {
 	c.now = at
-	paused := c.paused != nil && c.paused()
+	paused := c.isPaused()
 	d := Departure{Leave: at, Hold: at}
 	for i := range c.stages {
 		s := &c.stages[i]
 		arrived := d.Leave
 		if !paused && s.on(arrived) {
+			if l, ok := s.shaper.(*limit); ok && head {
+				l.spare(n)
+			}
 			e, err := s.shape(arrived, n)
-			if d.Err = err; err != nil {
-				break
+			if err != nil {
+				n = d.end(err, s.fault, n)
+				if n == 0 {
+					break
+				}
 			}
 			if e.Delay > 0 || e.Tried > 0 {
 				d.Effects = append(d.Effects, e)
@@ -81,7 +102,28 @@ func (c *Chain) Shape(at time.Duration, n int) Departure {
 			}
 		}
 	}
+	d.told()
 	return d
+}
+
+// end takes what a shaper says of the end of the link, and gives how many of n
+// bytes go on before it. What a fault behind it says comes first.
+func (d *Departure) end(err error, fault, n int) int {
+	kept := 0
+	if c := (*cut)(nil); errors.As(err, &c) {
+		kept, err = min(n, c.kept), c.how
+	}
+	if d.Err == nil || kept < d.Kept {
+		d.Err, d.Kept, d.By = err, kept, fault
+	}
+	return kept
+}
+
+// told is what the fault did that ends the link, if one does.
+func (d *Departure) told() {
+	if d.Err == ErrReset || d.Err == ErrTruncated {
+		d.Effects = append(d.Effects, Effect{Fault: d.By, Bytes: d.Kept, Tried: 1, Hit: 1})
+	}
 }
 
 // on says whether the fault is on when a piece gets there, and if so has a
@@ -122,16 +164,22 @@ func (s *stage) shape(at time.Duration, n int) (Effect, error) {
 // Piece is how many of n bytes that arrive at a time are one piece. A datagram
 // is never divided.
 func (c *Chain) Piece(at time.Duration, n int) int {
-	if c.paused != nil && c.paused() {
+	if c.isPaused() {
 		return n
 	}
 	for _, s := range c.stages {
-		if s.most < n && s.schedule.On(at) {
-			n = s.most
+		if s.most != nil && s.schedule.On(at) {
+			n = min(n, s.most())
 		}
 	}
 	return n
 }
+
+// EndsApart says that the end of the stream is to be a piece of its own, and
+// not part of the last one.
+func (c *Chain) EndsApart() bool { return c.endsApart }
+
+func (c *Chain) isPaused() bool { return c.paused != nil && c.paused() }
 
 // Spent says that no later piece will be altered.
 func (c *Chain) Spent() bool {

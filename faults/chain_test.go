@@ -222,9 +222,9 @@ func TestPieceIsTheSmallest(t *testing.T) {
 		{always(loss, slow), Datagrams, 0, 65536, 65536},
 		// A fault of the other link, or one that is off, divides nothing.
 		{always(Bandwidth{Rate: 1000, On: LinksOf(Server, Egress)}), Stream, 0, 65536, 65536},
-		{[]Planned{{slow, later}}, Stream, 9, 65536, 65536},
-		{[]Planned{{slow, later}}, Stream, 10, 65536, 20},
-		{[]Planned{{slow, later}, {loss, nil}}, Stream, 20, 65536, 1448},
+		{[]Planned{{Fault: slow, Schedule: later}}, Stream, 9, 65536, 65536},
+		{[]Planned{{Fault: slow, Schedule: later}}, Stream, 10, 65536, 20},
+		{[]Planned{{Fault: slow, Schedule: later}, {Fault: loss}}, Stream, 20, 65536, 1448},
 	} {
 		c := (&Plan{Faults: tc.faults}).Chain(1, ToClient, tc.carrier)
 		if got := c.Piece(tc.at, tc.n); got != tc.want {

@@ -132,7 +132,8 @@ const (
 type Shaper interface {
 	// Shape returns when a piece of n bytes that arrived at a time may leave:
 	// not before it arrived, and [Never] if it does not. The end of the stream
-	// is a piece of 0 bytes. An error ends the flow with a reset.
+	// is a piece of 0 bytes. An error ends the flow with a reset; see also
+	// [ErrTruncated].
 	Shape(at time.Duration, n int) (leave time.Duration, err error)
 	// Spent says that no later piece will be altered, so that the rest of the
 	// stream needs no shaping.
@@ -149,9 +150,16 @@ type queue interface {
 
 // A divider is a fault to which a large piece is more than one event.
 type divider interface {
-	// most is how many bytes a piece may have.
-	most() int
+	// most is how many bytes the next piece may have. Who draws that, draws from
+	// rng.
+	most(rng *rand.Rand) int
 }
+
+// A streamFault is one that does nothing to datagrams.
+type streamFault interface{ ofStreams() }
+
+// A closer is a fault to which the end of a stream is an event of its own.
+type closer interface{ awaitsEnd() }
 
 // A sampler is a shaper that decides for one packet after another.
 type sampler interface {
@@ -165,6 +173,9 @@ type Planned struct {
 	Fault
 	// Schedule is when the fault is on; nil is always.
 	Schedule Schedule
+	// Probability is the share of flows that the fault is for; nil is all of
+	// them. See [Plan.Applies].
+	Probability *float64
 }
 
 // Plan is all faults of a run, in the order in which pieces meet them.
@@ -189,16 +200,22 @@ func (p *Plan) Chain(flow uint64, link Link, carrier Carrier) *Chain {
 	c := &Chain{carrier: carrier, paused: p.paused}
 	for i, f := range p.Faults {
 		shaping, ok := f.Fault.(Shaping)
-		if !ok || !f.Links().Has(link) {
+		if !ok || !f.Links().Has(link) || !p.Applies(flow, i) {
+			continue
+		}
+		if _, ok := f.Fault.(streamFault); ok && carrier != Stream {
 			continue
 		}
 		rng := p.rng(flow, i, link)
 		s := stage{
-			fault: i, schedule: f.Schedule, period: -1, most: math.MaxInt,
+			fault: i, schedule: f.Schedule, period: -1,
 			draw: func() Shaper { return shaping.Shaper(rng, carrier) },
 		}
 		if d, ok := f.Fault.(divider); ok && carrier == Stream {
-			s.most = d.most()
+			s.most = func() int { return d.most(rng) }
+		}
+		if _, ok := f.Fault.(closer); ok {
+			c.endsApart = true
 		}
 		c.stages = append(c.stages, s)
 	}
@@ -211,6 +228,18 @@ func (p *Plan) Chain(flow uint64, link Link, carrier Carrier) *Chain {
 func (p *Plan) rng(flow uint64, fault int, link Link) *rand.Rand {
 	stream := splitMix(splitMix(flow) + uint64(fault)<<1 + uint64(link))
 	return rand.New(rand.NewPCG(p.Seed, stream))
+}
+
+// Applies says whether a fault of the plan is for a flow: for both of its
+// links, and for how it connects. The draw is from a stream of its own, so that
+// a flow meets in each other fault what it would have met without.
+func (p *Plan) Applies(flow uint64, fault int) bool {
+	probability := p.Faults[fault].Probability
+	if probability == nil {
+		return true
+	}
+	stream := splitMix(splitMix(splitMix(flow)) + uint64(fault))
+	return rand.New(rand.NewPCG(p.Seed, stream)).Float64() < *probability
 }
 
 // splitMix is the finalizer of SplitMix64 (Steele, Lea, Flood: "Fast

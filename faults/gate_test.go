@@ -9,7 +9,7 @@ import (
 
 // gated is a chain of one fault with a schedule.
 func gated(f Fault, s Schedule, carrier Carrier) *Chain {
-	return (&Plan{Faults: []Planned{{f, s}}, Seed: 5}).Chain(1, ToClient, carrier)
+	return (&Plan{Faults: []Planned{{Fault: f, Schedule: s}}, Seed: 5}).Chain(1, ToClient, carrier)
 }
 
 // A period is from its start up to and without its end. Outside, a piece is
@@ -43,7 +43,7 @@ func TestScheduleGatesAFault(t *testing.T) {
 // The gate is where a piece meets the fault: after what delays it before.
 func TestScheduleIsAskedAtTheFault(t *testing.T) {
 	plan := Plan{Faults: []Planned{
-		{holds(both, 100), nil}, {holds(both, 1000), Schedule{{100, 200}}}, {holds(both, 5), Schedule{{1000, 1200}}},
+		{Fault: holds(both, 100)}, {Fault: holds(both, 1000), Schedule: Schedule{{100, 200}}}, {Fault: holds(both, 5), Schedule: Schedule{{1000, 1200}}},
 	}}
 	c := plan.Chain(1, ToClient, Datagrams)
 	// The piece at 100 finds the second fault off, and is held up by order only;
@@ -61,7 +61,7 @@ func TestEachPeriodBeginsAnew(t *testing.T) {
 	for i := range time.Duration(20) {
 		s = append(s, Period{2*i*period + period, 2*i*period + 2*period})
 	}
-	plan := Plan{Faults: []Planned{{Latency{Delay: d, On: both}, s}}, Seed: 5}
+	plan := Plan{Faults: []Planned{{Fault: Latency{Delay: d, On: both}, Schedule: s}}, Seed: 5}
 	c := plan.Chain(1, ToClient, Stream)
 	for i, drawn := range draw(d, plan.rng(1, 0, ToClient), len(s)) {
 		start := s[i].Start
@@ -152,7 +152,7 @@ func TestDelaysOutliveTheirPeriod(t *testing.T) {
 	passes(t, c, 2, late)
 
 	// A lost segment is sent again whether the line is better by then or not.
-	plan := Plan{Faults: []Planned{{PacketLoss{Rate: .5, On: both}, short}}}
+	plan := Plan{Faults: []Planned{{Fault: PacketLoss{Rate: .5, On: both}, Schedule: short}}}
 	stalls := 0
 	for flow := range uint64(100) {
 		c := plan.Chain(flow, ToClient, Stream)
@@ -187,18 +187,18 @@ func TestChainIsSpentWithItsSchedules(t *testing.T) {
 		faults []Planned
 		spent  map[time.Duration]bool // after a piece at that time
 	}{
-		{[]Planned{{once, nil}}, map[time.Duration]bool{0: true}},
-		{[]Planned{{every, nil}}, map[time.Duration]bool{0: false, 1000: false}},
+		{[]Planned{{Fault: once}}, map[time.Duration]bool{0: true}},
+		{[]Planned{{Fault: every}}, map[time.Duration]bool{0: false, 1000: false}},
 		// On again later, so not spent with the first.
-		{[]Planned{{once, Schedule{{10, 20}, {30, 40}}}}, map[time.Duration]bool{0: false, 10: false, 20: false, 29: false, 30: true, 40: true}},
+		{[]Planned{{Fault: once, Schedule: Schedule{{10, 20}, {30, 40}}}}, map[time.Duration]bool{0: false, 10: false, 20: false, 29: false, 30: true, 40: true}},
 		// The last period is over, whether it saw a piece or not.
-		{[]Planned{{every, Schedule{{10, 20}, {30, 40}}}}, map[time.Duration]bool{0: false, 15: false, 25: false, 39: false, 40: true}},
-		{[]Planned{{every, Schedule{{10, 20}}}}, map[time.Duration]bool{25: true}},
-		{[]Planned{{every, Schedule{{10, Never}}}}, map[time.Duration]bool{9: false, 10: false, 1000: false}},
-		{[]Planned{{once, nil}, {every, Schedule{{10, 20}}}}, map[time.Duration]bool{0: false, 19: false, 20: true}},
-		{[]Planned{{held, Schedule{{10, 20}}}, {Blackhole{On: both}, Schedule{{12, 14}}}}, map[time.Duration]bool{0: false, 13: false, 19: false, 20: true}},
+		{[]Planned{{Fault: every, Schedule: Schedule{{10, 20}, {30, 40}}}}, map[time.Duration]bool{0: false, 15: false, 25: false, 39: false, 40: true}},
+		{[]Planned{{Fault: every, Schedule: Schedule{{10, 20}}}}, map[time.Duration]bool{25: true}},
+		{[]Planned{{Fault: every, Schedule: Schedule{{10, Never}}}}, map[time.Duration]bool{9: false, 10: false, 1000: false}},
+		{[]Planned{{Fault: once}, {Fault: every, Schedule: Schedule{{10, 20}}}}, map[time.Duration]bool{0: false, 19: false, 20: true}},
+		{[]Planned{{Fault: held, Schedule: Schedule{{10, 20}}}, {Fault: Blackhole{On: both}, Schedule: Schedule{{12, 14}}}}, map[time.Duration]bool{0: false, 13: false, 19: false, 20: true}},
 		// Never on.
-		{[]Planned{{every, Schedule{}}}, map[time.Duration]bool{0: true}},
+		{[]Planned{{Fault: every, Schedule: Schedule{}}}, map[time.Duration]bool{0: true}},
 	} {
 		c := (&Plan{Faults: tc.faults}).Chain(1, ToClient, Stream)
 		for at := range time.Duration(1001) {
@@ -224,7 +224,7 @@ func TestSpentIsOfThePeriod(t *testing.T) {
 	}}
 	spent := true
 	gone.spent = &spent
-	plan := Plan{Faults: []Planned{{gone, nil}, {Latency{Delay: constant(1), On: both}, Schedule{{0, 10}, {20, 30}}}}}
+	plan := Plan{Faults: []Planned{{Fault: gone}, {Fault: Latency{Delay: constant(1), On: both}, Schedule: Schedule{{0, 10}, {20, 30}}}}}
 	c := plan.Chain(1, ToClient, Datagrams)
 	passes(t, c, 0, 1)
 	passes(t, c, 25, Never)
@@ -245,9 +245,9 @@ func TestErrorsKeepToTheirPeriod(t *testing.T) {
 // Of faults that come and go, each keeps its own time.
 func TestSchedulesAreIndependent(t *testing.T) {
 	plan := Plan{Faults: []Planned{
-		{holds(both, 1), Schedule{{0, 40}}},
-		{holds(both, 100), Schedule{{20, 60}, {80, 100}}},
-		{holds(both, 10_000), nil},
+		{Fault: holds(both, 1), Schedule: Schedule{{0, 40}}},
+		{Fault: holds(both, 100), Schedule: Schedule{{20, 60}, {80, 100}}},
+		{Fault: holds(both, 10_000)},
 	}}
 	for at, want := range map[time.Duration]time.Duration{
 		0: 10_001, 18: 10_019, 19: 10_120, 20: 10_121, 39: 10_140, 40: 10_140, 59: 10_159, 60: 10_060, 80: 10_180, 100: 10_100,

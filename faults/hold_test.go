@@ -18,8 +18,8 @@ func TestBandwidthHoldsTheSender(t *testing.T) {
 		"alone":                 {always(held), 0},
 		"after latency":         {always(Latency{Delay: constant(time.Second), On: both}, held), time.Second},
 		"before latency":        {always(held, Latency{Delay: constant(time.Second), On: both, PerReadWrite: true}), time.Second},
-		"in its period":         {[]Planned{{held, Schedule{{0, time.Hour}}}}, 0},
-		"in front of a pause":   {[]Planned{{held, nil}, {held, Schedule{{time.Hour, Never}}}}, 0},
+		"in its period":         {[]Planned{{Fault: held, Schedule: Schedule{{0, time.Hour}}}}, 0},
+		"in front of a pause":   {[]Planned{{Fault: held}, {Fault: held, Schedule: Schedule{{time.Hour, Never}}}}, 0},
 		"with loss that is not": {always(held, PacketLoss{Rate: 1e-300, On: both}), 0},
 	} {
 		c := (&Plan{Faults: tc.faults}).Chain(1, ToClient, Stream)
@@ -78,7 +78,7 @@ func TestNothingElseHoldsTheSender(t *testing.T) {
 		Blackhole{On: both},
 	} {
 		for _, schedule := range []Schedule{nil, {{0, time.Hour}}, {{10, Never}}} {
-			c := (&Plan{Faults: []Planned{{f, schedule}}}).Chain(1, ToClient, Stream)
+			c := (&Plan{Faults: []Planned{{Fault: f, Schedule: schedule}}}).Chain(1, ToClient, Stream)
 			for at := range time.Duration(100) {
 				if d := shapes(t, c, at, 1448); d.Hold != at {
 					t.Fatalf("%v, %v: the sender goes on at %v, not %v", f, schedule, d.Hold, at)

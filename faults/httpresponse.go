@@ -46,11 +46,11 @@ type Answers struct {
 }
 
 // Answers gives what the plan answers in a flow; nil if it has nothing that
-// answers.
+// answers there.
 func (p *Plan) Answers(flow uint64) *Answers {
 	var a *Answers
 	for i, f := range p.Faults {
-		if _, ok := f.Fault.(HTTPResponse); !ok {
+		if _, ok := f.Fault.(HTTPResponse); !ok || !p.Applies(flow, i) {
 			continue
 		}
 		if a == nil {

@@ -68,7 +68,7 @@ func TestAnswerIsTheFault(t *testing.T) {
 func TestAnswersInTheOrderOfThePlan(t *testing.T) {
 	never := HTTPResponse{Status: 500}
 	always503 := HTTPResponse{Status: 503, Probability: 1}
-	plan := &Plan{Faults: []Planned{{never, nil}, {always503, Schedule{{10, 20}}}, {HTTPResponse{Status: 429, Probability: 1}, nil}}}
+	plan := &Plan{Faults: []Planned{{Fault: never}, {Fault: always503, Schedule: Schedule{{10, 20}}}, {Fault: HTTPResponse{Status: 429, Probability: 1}}}}
 	for at, want := range map[time.Duration]struct {
 		status  int
 		effects []Effect
@@ -101,8 +101,8 @@ func TestAnswersAreSeparate(t *testing.T) {
 
 func TestAnswersFollowTheirSchedule(t *testing.T) {
 	plan := &Plan{Faults: []Planned{
-		{HTTPResponse{Status: 500, Probability: 1}, Schedule{{10, 20}, {30, 40}}},
-		{HTTPResponse{Status: 503, Probability: 1}, Schedule{{35, 50}}},
+		{Fault: HTTPResponse{Status: 500, Probability: 1}, Schedule: Schedule{{10, 20}, {30, 40}}},
+		{Fault: HTTPResponse{Status: 503, Probability: 1}, Schedule: Schedule{{35, 50}}},
 	}}
 	a := plan.Answers(1)
 	for _, tc := range []struct {
@@ -132,11 +132,11 @@ func TestAnswersAreSpentWithTheLast(t *testing.T) {
 		spent  bool
 	}{
 		{always(f), 0, false},
-		{[]Planned{{f, Schedule{{10, Never}}}}, 0, false},
-		{[]Planned{{f, Schedule{{10, Never}}}}, 1 << 60, false},
-		{[]Planned{{f, Schedule{{10, 20}}}, {f, nil}}, 30, false},
-		{[]Planned{{f, Schedule{{10, 20}}}, {Blackhole{On: both}, nil}}, 30, true},
-		{[]Planned{{f, Schedule{}}}, 0, true},
+		{[]Planned{{Fault: f, Schedule: Schedule{{10, Never}}}}, 0, false},
+		{[]Planned{{Fault: f, Schedule: Schedule{{10, Never}}}}, 1 << 60, false},
+		{[]Planned{{Fault: f, Schedule: Schedule{{10, 20}}}, {Fault: f}}, 30, false},
+		{[]Planned{{Fault: f, Schedule: Schedule{{10, 20}}}, {Fault: Blackhole{On: both}}}, 30, true},
+		{[]Planned{{Fault: f, Schedule: Schedule{}}}, 0, true},
 	} {
 		if got := (&Plan{Faults: tc.faults}).Answers(1).Spent(tc.at); got != tc.spent {
 			t.Errorf("%v: spent at %v is %v", tc.faults, tc.at, got)

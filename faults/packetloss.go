@@ -62,7 +62,7 @@ func (f PacketLoss) Shaper(rng *rand.Rand, carrier Carrier) Shaper {
 	return &lostSegments{packets: packets{lost: lost}, again: again}
 }
 
-func (f PacketLoss) most() int { return segmentSize }
+func (f PacketLoss) most(*rand.Rand) int { return segmentSize }
 
 const (
 	// segmentSize is what a TCP segment carries over Ethernet: an MTU of 1500

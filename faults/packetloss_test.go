@@ -249,7 +249,7 @@ func TestLossDividesAStream(t *testing.T) {
 	if tried, hit := s.sampled(); leave != 5+600*time.Millisecond || tried != 6 || hit != 3 || len(script) > 0 {
 		t.Errorf("leaves at %v, %d of %d lost", leave, hit, tried)
 	}
-	if got := (PacketLoss{}).most(); got != 1448 {
+	if got := (PacketLoss{}).most(nil); got != 1448 {
 		t.Errorf("a piece is %d bytes", got)
 	}
 	// A datagram is one packet, whatever its size.

@@ -164,6 +164,15 @@ func (s Schedule) period(at time.Duration) (int, bool) {
 	return 0, false
 }
 
+// from is the first time from another on at which the schedule is on, [Never]
+// if it is not any more.
+func (s Schedule) from(at time.Duration) time.Duration {
+	if s.On(at) {
+		return at
+	}
+	return s.Next(at)
+}
+
 // end is when a period ends.
 func (s Schedule) end(period int) time.Duration {
 	if s == nil {

@@ -58,7 +58,7 @@ func TestSeedDecidesTheFate(t *testing.T) {
 		for _, schedule := range []Schedule{nil, periods} {
 			for _, carrier := range []Carrier{Stream, Datagrams} {
 				t.Run(fmt.Sprintf("%v, %v, %d", f, schedule, carrier), func(t *testing.T) {
-					plan := func(seed uint64) *Plan { return &Plan{Faults: []Planned{{f, schedule}}, Seed: seed} }
+					plan := func(seed uint64) *Plan { return &Plan{Faults: []Planned{{Fault: f, Schedule: schedule}}, Seed: seed} }
 					pieces, status := fate(plan(42), 7, carrier)
 					if again, anew := fate(plan(42), 7, carrier); !reflect.DeepEqual(pieces, again) || !slices.Equal(status, anew) {
 						t.Error("one seed, two runs")
@@ -80,8 +80,8 @@ func TestSeedDecidesTheFate(t *testing.T) {
 // their pieces decides nothing.
 func TestFlowsReplayInAnyOrder(t *testing.T) {
 	plan := &Plan{Seed: 5, Faults: []Planned{
-		{PacketLoss{On: both}, nil}, {Jitter{Amplitude: time.Second, Frequency: 5, On: both}, Schedule{{time.Second, Never}}},
-		{HTTPResponse{Status: 503, Probability: .5}, nil},
+		{Fault: PacketLoss{On: both}}, {Fault: Jitter{Amplitude: time.Second, Frequency: 5, On: both}, Schedule: Schedule{{time.Second, Never}}},
+		{Fault: HTTPResponse{Status: 503, Probability: .5}},
 	}}
 	const flows = 10
 	chains, answers := make([]*Chain, flows), make([]*Answers, flows)
