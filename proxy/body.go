@@ -27,8 +27,7 @@ func (shapedTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
-		fw.conn = info.Conn
-		fw.flow.Upstream = addrPort(info.Conn.RemoteAddr())
+		fw.connected(info.Conn)
 	}}
 	resp, err := fw.upstreams.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 	if err != nil {
@@ -62,7 +61,8 @@ func headSize(h http.Header) int {
 // it. Its reader and whoever asks what it did may be different goroutines.
 type body struct {
 	shaping
-	closer io.Closer // closed with the body, if not nil
+	closer io.Closer       // closed with the body, if not nil
+	ended  func(how error) // called when a fault has ended the link
 
 	filling bool
 	rest    []byte
@@ -109,7 +109,7 @@ func (b *body) head(size int, ahead bool) error {
 		return nil
 	}
 	b.queue = newLine(b.clock, b.life, b.waiting)
-	d := b.chain.Shape(b.clock.Now(), size)
+	d := b.chain.Head(b.clock.Now(), size)
 	p := piece{leave: d.Leave, effects: d.Effects, end: d.Err}
 	if p.end == nil && b.chain.Spent() {
 		p.end = errSpent
@@ -128,11 +128,19 @@ func (b *body) head(size int, ahead bool) error {
 		return gone(err)
 	}
 	b.tell(p)
-	b.end = p.end
+	b.ends(p.end)
 	if b.end == errSpent {
 		return nil
 	}
 	return b.end
+}
+
+// ends sets what follows the last piece.
+func (b *body) ends(how error) {
+	b.end = how
+	if how == faults.ErrReset || how == faults.ErrTruncated {
+		b.ended(how)
+	}
 }
 
 // absent is the end of a body that there is not; nil if there is one.
@@ -191,7 +199,8 @@ func (b *body) Read(dst []byte) (int, error) {
 			return 0, gone(err)
 		}
 		b.tell(p)
-		b.rest, b.end = p.data, p.end
+		b.rest = p.data
+		b.ends(p.end)
 	}
 	n := copy(dst, b.rest)
 	b.rest = b.rest[n:]

@@ -26,7 +26,7 @@ type End string
 const (
 	EndClient   End = "client"
 	EndUpstream End = "upstream"
-	EndFault    End = "fault" // a request was answered, or a shaper failed
+	EndFault    End = "fault" // a request was answered, the flow reset or truncated
 	EndRun      End = "end"   // the run ended
 )
 

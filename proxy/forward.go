@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -83,6 +84,9 @@ func (s *Server) newForwarder() *httputil.ReverseProxy {
 			fw := forwardedBy(r)
 			if fw.upgraded {
 				return
+			}
+			if fw.cut() != nil {
+				panic(http.ErrAbortHandler) // instead of an answer
 			}
 			fw.flow.Err = err
 			if r.Context().Err() != nil || fw.up.err() != nil {
@@ -175,9 +179,13 @@ type forwarded struct {
 	w         http.ResponseWriter
 	upstreams http.RoundTripper
 
-	conn     net.Conn // to the upstream, once there is one
 	up, down body
-	upgraded bool // the flow has become a tunnel
+	upgraded bool   // the flow has become a tunnel
+	lives    func() // ends the wait for the time at which a fault resets the flow
+
+	mu   sync.Mutex
+	conn net.Conn // to the upstream, once there is one
+	how  error    // a fault ended the request
 }
 
 type forwardedKey struct{}
@@ -256,12 +264,15 @@ func (s *Server) forward(proxy http.Handler, w http.ResponseWriter, r *http.Requ
 	f := s.open(&Flow{Entry: client.entry(EntryHTTP), Client: addrPort(client.RemoteAddr()), Host: host})
 	ctx, cancel := context.WithCancel(r.Context())
 	fw := &forwarded{ctx: ctx, cancel: cancel, flow: f, w: w, upstreams: client.upstreams}
+	fw.lives = func() {}
 	answered := false
 	// A response that breaks off is told to the client by a panic.
 	defer func() {
 		broke := fw.down.err()
+		fw.lives()
+		how := s.finishCut(fw, client.TCPConn, answered)
 		cancel()
-		if !answered && f.Err == nil {
+		if !answered && f.Err == nil && how == nil {
 			f.Err = cmp.Or(broke, context.Canceled) // if not the upstream it was the client
 		}
 		if Failure(broke) == "reset" || s.ctx.Err() != nil || errors.Is(f.Err, ErrEnded) {
@@ -278,6 +289,8 @@ func (s *Server) forward(proxy http.Handler, w http.ResponseWriter, r *http.Requ
 	f.Matched = s.matches(to.Host, to.Port, s.addresses(ctx, to.Host))
 	fw.up.shaping, fw.down.shaping = s.shape(f, faults.ToServer), s.shape(f, faults.ToClient)
 	fw.up.stop, fw.down.stop = ctx.Done(), ctx.Done()
+	fw.up.ended, fw.down.ended = fw.end, fw.end
+	fw.lives = s.expire(fw, client.TCPConn)
 	fw.up.drained = func(end error) {
 		if end != io.EOF { // otherwise the HTTP server notices when the client leaves
 			cancel()
@@ -330,7 +343,8 @@ func (s *Server) upgrade(fw *forwarded, resp *http.Response) error {
 		return err
 	}
 	fw.upgraded = true
-	upstream := fw.conn.(stream)
+	fw.lives()
+	upstream := fw.upstream()
 	head := *resp
 	head.Body = nil
 	if err := head.Write(client); err != nil {

@@ -50,6 +50,9 @@ type shaping struct {
 	// be nil, as drained, which is called when after that src has ended.
 	lost    func()
 	drained func(end error)
+	// discarded gets the end of src when the link was truncated before; it has
+	// room for it. If it is nil, nothing is read any more.
+	discarded chan error
 
 	queue *line
 	hold  time.Duration // until when the sender was held back
@@ -70,7 +73,14 @@ func (s *shaping) fill() {
 		if err == io.EOF {
 			err = s.end()
 		}
-		if !s.take(s.arrival(asked), append([]byte(nil), buf[:n]...), err) {
+		at, data := s.arrival(asked), append([]byte(nil), buf[:n]...)
+		if n > 0 && err != nil && s.chain.EndsApart() {
+			if !s.take(at, data, nil) {
+				return
+			}
+			data = nil
+		}
+		if !s.take(at, data, err) {
 			return
 		}
 	}
@@ -110,7 +120,8 @@ func (s *shaping) take(at time.Duration, data []byte, end error) bool {
 			s.lose(p, data, end)
 			return false
 		case d.Err != nil:
-			p.end = d.Err
+			s.cut(p, d, data, end)
+			return false
 		case len(data) > 0:
 		case end == nil && s.chain.Spent():
 			p.end = errSpent
@@ -126,35 +137,6 @@ func (s *shaping) take(at time.Duration, data []byte, end error) bool {
 			}
 			return s.wait(s.clock, d.Hold) == nil
 		}
-	}
-}
-
-// lose swallows a piece, what is left of what came with it, and all that comes
-// after.
-func (s *shaping) lose(p piece, rest []byte, end error) {
-	s.tell(p)
-	swallow := faults.Effect{Fault: p.effects[len(p.effects)-1].Fault, Delay: faults.Never}
-	s.swallow(swallow, len(rest))
-	s.queue.put(piece{leave: faults.Never})
-	if s.lost != nil {
-		s.lost()
-	}
-	buf := make([]byte, copySize)
-	for end == nil {
-		var n int
-		n, end = s.src.Read(buf)
-		s.swallow(swallow, n)
-	}
-	if s.drained != nil {
-		s.drained(end)
-	}
-}
-
-// swallow counts bytes that do not go on.
-func (s *shaping) swallow(e faults.Effect, n int) {
-	if n > 0 {
-		e.Bytes = n
-		s.report(e, 0, s.clock.Now())
 	}
 }
 
@@ -195,7 +177,8 @@ type writeError struct{ error }
 func (e writeError) Unwrap() error { return e.error }
 
 // run carries until the end of the stream, for which it returns nil, or until
-// src breaks, or dst (a writeError), or stop.
+// src breaks, or dst (a writeError), or stop, or until a fault ends the link
+// ([faults.ErrReset], [faults.ErrTruncated]).
 func (l *link) run() error {
 	if l.chain.Spent() {
 		return l.copy()

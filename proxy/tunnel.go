@@ -16,6 +16,7 @@ type tunnel struct {
 	client, upstream *half
 	stop             chan struct{} // closed when the flow is over
 	lost             chan struct{} // closed when a link lets nothing arrive any more
+	alone            chan struct{} // closed when a link is done
 
 	mu       sync.Mutex
 	over     bool
@@ -41,7 +42,7 @@ func (s *Server) carry(f *Flow, client *net.TCPConn, upstream stream, early []by
 func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shaping) error {
 	t := &tunnel{
 		client: &half{stream: client}, upstream: &half{stream: upstream},
-		stop: make(chan struct{}), lost: make(chan struct{}),
+		stop: make(chan struct{}), lost: make(chan struct{}), alone: make(chan struct{}),
 	}
 	if !s.register(t) {
 		t.finish(ErrEnded)
@@ -59,8 +60,13 @@ func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shapi
 	}{{&up, t.client, t.upstream}, {&down, t.upstream, t.client}} {
 		way.lost = func() { t.lose(way.which) }
 		way.drained = func(error) { t.drained(way.which) }
+		way.discarded = make(chan error, 1)
 		links.Go(func() { t.direction(way.link, way.src, way.dst) })
 	}
+	s.expires(f, life{stop: t.stop}, &links, func(e faults.Effect) {
+		down.report(e, 0, s.Clock.Now())
+		t.finish(faults.ErrReset)
+	})
 	links.Wait()
 	f.EndedBy = t.endedBy
 	f.Bytes = [2]int64{faults.ToServer: up.bytes.Load(), faults.ToClient: down.bytes.Load()}
@@ -85,14 +91,16 @@ func (s *Server) shape(f *Flow, which faults.Link) shaping {
 // half-close, anything else as a reset of both connections.
 func (t *tunnel) direction(l *link, src, dst *half) {
 	err := l.run()
+	switch err {
+	case faults.ErrReset:
+		t.flush(dst)
+	case faults.ErrTruncated:
+		err = t.truncated(l, src, dst)
+	case nil:
+		err = t.end(l.which, dst)
+	}
 	if src, ok := l.src.(interface{ leave() }); ok {
 		src.leave()
-	}
-	if err == nil {
-		t.carried(l.which) // before dst hears of it, and reacts
-		if cerr := dst.CloseWrite(); cerr != nil {
-			err = writeError{cerr}
-		}
 	}
 	var gone writeError
 	switch {
@@ -117,6 +125,15 @@ func (t *tunnel) direction(l *link, src, dst *half) {
 			t.drained(l.which)
 		}
 	}
+}
+
+// end passes on the end of the stream.
+func (t *tunnel) end(which faults.Link, dst *half) error {
+	t.carried(which) // before dst hears of it, and reacts
+	if err := dst.CloseWrite(); err != nil {
+		return writeError{err}
+	}
+	return nil
 }
 
 // carried notes that a link has carried all that its src said.
@@ -148,6 +165,9 @@ func (t *tunnel) ended(err error) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.ends++
+	if t.ends == 1 {
+		close(t.alone)
+	}
 	if err != nil && t.broke == nil {
 		t.broke = err
 	}
@@ -165,7 +185,10 @@ func (t *tunnel) finish(err error) {
 	t.over = true
 	// Once the server has said all, some clients still say goodbye to it, and
 	// are answered with a reset. Nothing failed.
-	if !t.answered || errors.Is(err, ErrEnded) {
+	switch {
+	case err == faults.ErrReset: // which is as it was to be
+		t.first(EndFault)
+	case !t.answered || errors.Is(err, ErrEnded):
 		t.err = err
 	}
 	close(t.stop)

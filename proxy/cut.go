@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"io"
+	"sync"
+
+	"github.com/faultproxy/fault/faults"
+)
+
+// truncated passes on an end of the stream that a fault made. The link is done
+// when the stream itself has ended, or when the other link is: nobody is left
+// then to talk to src.
+func (t *tunnel) truncated(l *link, src, dst *half) error {
+	t.cut(l.which)
+	if err := dst.CloseWrite(); err != nil {
+		return writeError{err}
+	}
+	select {
+	case end := <-l.discarded:
+		if end != io.EOF {
+			return end
+		}
+		t.carried(l.which)
+	case <-t.alone:
+		t.flush(src) // what is not read of it makes closing it a reset
+	case <-t.stop:
+		return errStopped
+	}
+	return nil
+}
+
+// cut notes that a fault has ended a link. What the client says to half an
+// answer is no failure.
+func (t *tunnel) cut(which faults.Link) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.first(EndFault)
+	if which == faults.ToClient {
+		t.answered = true
+	}
+}
+
+// flush waits until the peer's kernel has all that was sent to it: a reset
+// would overtake the rest.
+func (t *tunnel) flush(to *half) {
+	if tcp := tcpOf(to.stream); tcp != nil {
+		flush(tcp, t.stop)
+	}
+}
+
+// expires has end called at the time when a fault resets the flow whatever
+// arrives, if one does before its life is over.
+func (s *Server) expires(f *Flow, l life, work *sync.WaitGroup, end func(faults.Effect)) {
+	if !f.Matched || s.Plan.Expiry(f.ID, f.Started, s.Clock.Now()).At == faults.Never {
+		return
+	}
+	work.Go(func() {
+		for {
+			now := s.Clock.Now()
+			next := s.Plan.Expiry(f.ID, f.Started, now)
+			if next.At <= now {
+				end(faults.Effect{Fault: next.Fault, Tried: 1, Hit: 1})
+				return
+			}
+			if next.At == faults.Never || l.wait(s.Clock, next.At) != nil {
+				return
+			}
+		}
+	})
+}
