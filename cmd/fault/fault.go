@@ -23,6 +23,7 @@ type faultFlags struct {
 	on              bool
 	side, direction word
 	sched           schedule
+	probability     number
 }
 
 // settings are the flags that only one fault has.
@@ -64,6 +65,23 @@ func addFaultFlags(cmd *cobra.Command) []*faultFlags {
 			name: "http-response", variable: "HTTP_FAULT", title: "HTTP response", does: "answer plain HTTP requests, which the server does not get", answers: true, settings: newHTTPResponseSettings(),
 			more: "It works wherever a request of HTTP/1 can be seen: on the proxy, in CONNECT, in mappings and on intercepted connections. TLS and HTTP/2 hide it.",
 		},
+		{
+			name: "reset", variable: "RESET", title: "Reset", does: "reset connections, at both ends", settings: newResetSettings(),
+			more: "Both ends see `connection reset by peer`. Datagrams know no connections, and pass.",
+		},
+		{
+			name: "truncate", variable: "TRUNCATE", title: "Truncate", does: "end the stream too early", settings: newTruncateSettings(),
+			more: "Who receives gets so many bytes and then the end of the stream. What is sent behind them is taken and discarded, " +
+				"and the other direction goes on until it ends itself. Datagrams pass.",
+		},
+		{
+			name: "slice", variable: "SLICE", title: "Slice", does: "send small pieces", settings: newSliceSettings(),
+			more: "Each piece is a write of its own; bytes and their order are the same. Datagrams are never divided, and pass.",
+		},
+		{
+			name: "slow-close", variable: "SLOW_CLOSE", title: "Slow close", does: "let the end of the stream arrive later", settings: newSlowCloseSettings(),
+			more: "What is sent before the end is not delayed. Datagrams have no end, and pass.",
+		},
 	}
 	for _, f := range all {
 		f.add(section{cmd, f.title})
@@ -85,6 +103,12 @@ func (f *faultFlags) add(s section) {
 		s.value(&f.direction, f.name+"-direction", "the way on that side; server ingress is what clients receive", "FAULT_"+f.variable+"_DIRECTION")
 	}
 	s.value(&f.sched, f.name+"-sched", "when it is on; by default always", "FAULT_"+f.variable+"_SCHED")
+	variable := f.variable
+	if f.answers {
+		variable = "HTTP_RESPONSE" // the other is that of each request
+	}
+	f.probability = probability()
+	s.value(&f.probability, f.name+"-probability", "the share of connections that it is for; by default all", "FAULT_"+variable+"_PROBABILITY")
 }
 
 // plan is the faults that the flags ask for.
@@ -104,6 +128,9 @@ func plan(all []*faultFlags, line *commandLine, duration time.Duration) ([]fault
 			if p.Schedule, err = f.sched.parse(duration); err != nil {
 				return nil, badValue(line.flags.Lookup(flag), err)
 			}
+		}
+		if line.given(f.name + "-probability") {
+			p.Probability = &f.probability.value
 		}
 		planned = append(planned, p)
 	}

@@ -94,6 +94,24 @@ func everySetting(t *testing.T) []setting {
 		{"http-response-status", "FAULT_HTTP_FAULT_STATUS", "503", "404", "--with-http-response", first, faults.HTTPResponse{Status: 503, Probability: 1}},
 		{"http-response-body", "FAULT_HTTP_FAULT_BODY", `{"a": "b"}`, "x", "--with-http-response", first, faults.HTTPResponse{Status: 500, Body: `{"a": "b"}`, Probability: 1}},
 		{"http-response-trigger-probability", "FAULT_HTTP_FAULT_PROBABILITY", "0.25", "1", "--with-http-response", first, faults.HTTPResponse{Status: 500, Probability: .25}},
+		{"with-reset", "FAULT_WITH_RESET", "true", "false", "", first, faults.Reset{On: toClient}},
+		{"reset-after-bytes", "FAULT_RESET_AFTER_BYTES", "4096", "1", "--with-reset", first, faults.Reset{AfterBytes: 4096, On: toClient}},
+		{"reset-after-bytes", "FAULT_RESET_AFTER_BYTES", "0", "1", "--with-reset --reset-after 5", first, faults.Reset{After: 5 * time.Second, On: toClient}},
+		{"reset-after", "FAULT_RESET_AFTER", "1m30s", "1", "--with-reset", first, faults.Reset{AfterBytes: faults.Unlimited, After: 90 * time.Second}},
+		{"reset-after", "FAULT_RESET_AFTER", "200ms", "1", "--with-reset --reset-after-bytes 7", first, faults.Reset{AfterBytes: 7, After: 200 * ms, On: toClient}},
+
+		{"with-truncate", "FAULT_WITH_TRUNCATE", "true", "false", "", first, faults.Truncate{On: toClient}},
+		{"truncate-after-bytes", "FAULT_TRUNCATE_AFTER_BYTES", "100", "1", "--with-truncate", first, faults.Truncate{AfterBytes: 100, On: toClient}},
+
+		{"with-slice", "FAULT_WITH_SLICE", "true", "false", "", first, faults.Slice{Size: 100, On: toClient}},
+		{"slice-size", "FAULT_SLICE_SIZE", "7", "1", "--with-slice", first, faults.Slice{Size: 7, On: toClient}},
+		{"slice-size-variation", "FAULT_SLICE_SIZE_VARIATION", "99", "1", "--with-slice", first, faults.Slice{Size: 100, Variation: 99, On: toClient}},
+		{"slice-delay", "FAULT_SLICE_DELAY", "2.5", "1", "--with-slice", first, faults.Slice{Size: 100, Delay: 2500 * time.Microsecond, On: toClient}},
+
+		{"with-slow-close", "FAULT_WITH_SLOW_CLOSE", "true", "false", "", first, faults.SlowClose{Delay: time.Second, On: toClient}},
+		{"slow-close-delay", "FAULT_SLOW_CLOSE_DELAY", "0.5", "1", "--with-slow-close", first, faults.SlowClose{Delay: 500 * time.Microsecond, On: toClient}},
+
+		{"http-response-probability", "FAULT_HTTP_RESPONSE_PROBABILITY", "0.25", "1", "--with-http-response", share, .25},
 		{"http-response-sched", "FAULT_HTTP_FAULT_SCHED", "start:5s", "start:1s", "--with-http-response", when, "from 0:05"},
 	}
 	for name, f := range map[string]struct{ variable, rest string }{
@@ -102,12 +120,18 @@ func everySetting(t *testing.T) []setting {
 		"packet-loss": {"PACKET_LOSS", "--with-packet-loss"},
 		"blackhole":   {"BLACKHOLE", "--with-blackhole"},
 		"bandwidth":   {"BANDWIDTH", "--with-bandwidth"},
+		"reset":       {"RESET", "--with-reset"},
+		"truncate":    {"TRUNCATE", "--with-truncate"},
+		"slice":       {"SLICE", "--with-slice"},
+		"slow-close":  {"SLOW_CLOSE", "--with-slow-close"},
 	} {
 		settings = append(settings,
 			setting{name + "-side", "FAULT_" + f.variable + "_SIDE", "client", "server", f.rest, links, "to server"},
 			setting{name + "-direction", "FAULT_" + f.variable + "_DIRECTION", "both", "egress", f.rest, links, "both links"},
 			setting{name + "-direction", "FAULT_" + f.variable + "_DIRECTION", "egress", "both", f.rest, links, "to server"},
 			setting{name + "-sched", "FAULT_" + f.variable + "_SCHED", "start:10%,duration:30s;start:2m", "start:1s", f.rest + " --duration 10m", when, "from 1:00 to 1:30, from 2:00"},
+			setting{name + "-probability", "FAULT_" + f.variable + "_PROBABILITY", "0.25", "1", f.rest, share, .25},
+			setting{name + "-probability", "FAULT_" + f.variable + "_PROBABILITY", "1", "0.5", f.rest, share, 1.},
 			setting{name + "-sched", "FAULT_" + f.variable + "_SCHED", "start:30s;duration:3m", "start:1s", f.rest, when, "from 0:30 to 3:30"},
 		)
 	}
@@ -142,6 +166,13 @@ func when(o outcome) any {
 		return nil
 	}
 	return o.cfg.Faults[0].Schedule.String()
+}
+
+func share(o outcome) any {
+	if len(o.cfg.Faults) == 0 || o.cfg.Faults[0].Probability == nil {
+		return nil
+	}
+	return *o.cfg.Faults[0].Probability
 }
 
 func mapped(o outcome) any {

@@ -15,21 +15,18 @@ func runHelp(cmd *cobra.Command, all []*faultFlags) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nUsage: fault run [flags]\n\nExamples:\n%s\n", cmd.Long, cmd.Example)
 	writeLines(&b, cmd, "Traffic")
-	for _, f := range all {
-		writeNames(&b, cmd, f.title, f.name+"-side", f.name+"-direction", f.name+"-sched")
-	}
-	b.WriteString(`Every fault FAULT above also takes (http-response only the last):
-             --FAULT-side server|client [server]
-             --FAULT-direction ingress|egress|both [ingress]
-             --FAULT-sched 'start:30s,duration:1m;start:90%,duration:5%'
+	writeFaults(&b, cmd, all)
+	b.WriteString(`Every fault FAULT above also takes (http-response only the last two):
+          --FAULT-side server|client [server]
+          --FAULT-direction ingress|egress|both [ingress]
+          --FAULT-sched 'start:30s,duration:1m;start:90%,duration:5%'
+          --FAULT-probability P (the share of connections) [1]
 `)
 	writeLines(&b, cmd, "Run")
-	writeNames(&b, cmd, backgroundTitle)
+	writeColumns(&b, backgroundTitle+":", namesColumn, "  ", names(cmd, backgroundTitle))
 	writeLines(&b, cmd, outputTitle)
 	writeGlobal(&b, cmd)
-	b.WriteString(`Learn more:  fault help faults (ranges, FAULT_LATENCY_MEAN and so on),
-             fault help upstreams, man fault-run
-`)
+	b.WriteString("Learn more:  fault help faults (ranges, variables), upstreams; man fault-run\n")
 	return b.String()
 }
 
@@ -41,16 +38,41 @@ func writeLines(b *strings.Builder, cmd *cobra.Command, title string) {
 	}
 }
 
-// writeNames writes the flags of a section without what they do, but for those
-// that are said elsewhere.
-func writeNames(b *strings.Builder, cmd *cobra.Command, title string, elsewhere ...string) {
+// faultColumn is where the flags of faults begin.
+const faultColumn = 10
+
+// writeFaults writes the flags of faults without what they do, but for those
+// that all have. A fault that does not fit into a row begins one.
+func writeFaults(b *strings.Builder, cmd *cobra.Command, all []*faultFlags) {
+	const title, apart = "Faults:", "  "
+	var rows []string
+	for _, f := range all {
+		own := names(cmd, f.title, f.name+"-side", f.name+"-direction", f.name+"-sched", f.name+"-probability")
+		if whole := strings.Join(own, apart); faultColumn+len(whole) <= helpWidth {
+			own = []string{whole}
+		}
+		for i, text := range own {
+			last := len(rows) - 1
+			if last < 0 || i == 0 && len(own) > 1 || len(rows[last]+apart+text) > helpWidth {
+				rows = append(rows, strings.Repeat(" ", faultColumn)+text)
+			} else {
+				rows[last] += apart + text
+			}
+		}
+	}
+	b.WriteString(title + strings.Join(rows, "\n")[len(title):] + "\n")
+}
+
+// names are the flags of a section without what they do, but for those that
+// are said elsewhere.
+func names(cmd *cobra.Command, title string, elsewhere ...string) []string {
 	var names []string
 	for _, f := range sectionFlags(cmd, title) {
 		if !slices.Contains(elsewhere, f.Name) {
 			names = append(names, spelled(f)+byDefault(f))
 		}
 	}
-	writeColumns(b, title+":", namesColumn, "  ", names)
+	return names
 }
 
 func sectionFlags(cmd *cobra.Command, title string) []*pflag.Flag {

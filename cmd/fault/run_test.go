@@ -202,6 +202,11 @@ func TestRefused(t *testing.T) {
 		{"run --with-blackhole --blackhole-sched soon", "--blackhole-sched `soon`: `soon` is not start:TIME or duration:TIME", ""},
 		{"run --with-blackhole --blackhole-sched=", "--blackhole-sched ``: a schedule is empty", ""},
 		{"run --with-blackhole --duration 1m --blackhole-sched start:2m", "`start:2m` starts after the run has ended", ""},
+		{"run --with-slice --slice-size 10 --slice-size-variation 10", "--slice-size-variation `10`: pieces of 10 bytes cannot vary by 10: at least 1 is left, so 9 is the most", ""},
+		{"run --with-slice --slice-size 0", "--slice-size `0` must be a whole number of bytes, 1 to 1048576", ""},
+		{"run --with-reset --reset-after-bytes -1", "--reset-after-bytes `-1` must be a whole number of bytes, at least 0", ""},
+		{"run --with-reset --reset-after 0", "--reset-after `0` must be above 0", ""},
+		{"run --with-truncate --truncate-probability 2", "--truncate-probability `2` must be a number from 0 to 1", ""},
 		{"run --duration soon", "--duration `soon` is not a duration", ""},
 		{"run --duration 5x", "--duration `5x`: unknown unit `x`", ""},
 		{"run --duration 0", "--duration `0` must be above 0", ""},
@@ -317,12 +322,12 @@ func TestTheIssuesCommand(t *testing.T) {
 
 // TestOrderOfFaults is that in which pieces meet them, not that of the flags.
 func TestOrderOfFaults(t *testing.T) {
-	o := try(nil, strings.Fields("run --with-http-response --with-bandwidth --with-blackhole --with-packet-loss --with-jitter --with-latency --latency-mean 1")...)
+	o := try(nil, strings.Fields("run --with-slow-close --with-slice --with-truncate --with-reset --with-http-response --with-bandwidth --with-blackhole --with-packet-loss --with-jitter --with-latency --latency-mean 1")...)
 	var names []string
 	for _, f := range o.cfg.Faults {
 		names = append(names, f.Name())
 	}
-	if want := []string{"latency", "jitter", "packet-loss", "blackhole", "bandwidth", "http-response"}; !slices.Equal(names, want) {
+	if want := []string{"latency", "jitter", "packet-loss", "blackhole", "bandwidth", "http-response", "reset", "truncate", "slice", "slow-close"}; !slices.Equal(names, want) {
 		t.Errorf("%q, want %q; %s", names, want, o.stderr)
 	}
 }
@@ -448,7 +453,7 @@ func TestRunHelp(t *testing.T) {
 	}
 	run, _, _ := newRoot(environment{}).Find([]string{"run"})
 	run.Flags().VisitAll(func(f *pflag.Flag) {
-		common := regexp.MustCompile(`-(side|direction|sched)$`).MatchString(f.Name)
+		common := regexp.MustCompile(`-(side|direction|sched|probability)$`).MatchString(f.Name) && f.Name != "http-response-trigger-probability"
 		if !f.Hidden && !common && !strings.Contains(help, "--"+f.Name) {
 			t.Errorf("no --%s", f.Name)
 		}

@@ -47,7 +47,7 @@ func TestFlagTable(t *testing.T) {
 			if _, ok := cmd.GetFlagCompletionFunc(f.Name); !ok && noVariable[f.Name] == "" || !completes(f.Value) {
 				t.Errorf("%s does not say how it is completed", name)
 			}
-			shared := regexp.MustCompile(`^\w+(-\w+)?-(side|direction|sched)$`).ReplaceAllString(f.Name, "FAULT-$2")
+			shared := regexp.MustCompile(`^\w+(-\w+)?-(side|direction|sched|probability)$`).ReplaceAllString(f.Name, "FAULT-$2")
 			if !strings.Contains(help, "--"+f.Name) && !strings.Contains(help, "--"+shared) {
 				t.Errorf("%s is not in its help", name)
 			}

@@ -49,20 +49,21 @@ func addTrafficFlags(cmd *cobra.Command) *trafficFlags {
 	more(s.add(cmd.Flags().VarPF(&f.upstreams, "upstream", "u", "* host host:port *.host CIDR !pattern; repeatable"), []string{"FAULT_UPSTREAMS"}),
 		"It says which connections go through the faults, and, where connections are intercepted, which are diverted at all. "+
 			"Without it nothing is intercepted, and all that comes to the proxy goes through the faults. `fault help upstreams` has the patterns.")
-	more(s.value(&f.transparent, "transparent", "intercept, or explicit only: auto, on or off", "FAULT_TRANSPARENT"),
+	more(s.value(&f.transparent, "transparent", "intercept: auto, on or off (explicit only)", "FAULT_TRANSPARENT"),
 		"With `auto` connections are intercepted if there is an upstream and this host lets us; else the start page says why not. "+
 			"With `on` the run ends where they cannot be. With `off` there is only the proxy, for clients that ask for it.")
 	more(s.toggle(&f.stealth, "stealth", "the same as --transparent on", "FAULT_ENABLE_STEALTH"),
 		"It is the word of the original.")
-	more(s.value(&f.process, "capture-process", "intercept only processes of this name; with --stealth, --upstream is then * by default", "FAULT_EBPF_PROCESS_NAME"),
-		"The name is that of `/proc/PID/comm`, of which the first 15 bytes are compared. Processes that start later count, too.")
+	more(s.value(&f.process, "capture-process", "intercept only processes of this name", "FAULT_EBPF_PROCESS_NAME"),
+		"The name is that of `/proc/PID/comm`, of which the first 15 bytes are compared. Processes that start later count, too. "+
+			"With `--stealth`, `--upstream` is then `*` by default.")
 	more(s.value(&f.pid, "capture-pid", "intercept only this process", "FAULT_EBPF_PROCESS_PID"),
 		"The number is that of the initial pid namespace. Children are other processes. It wins over `--capture-process`.")
 	more(s.value(&f.cgroup, "cgroup", "intercept only this cgroup2 folder and below", "FAULT_CGROUP"),
 		"A folder such as `/sys/fs/cgroup/system.slice`, or its path below the mount: `/system.slice`.")
-	more(s.value(&f.proxyAddress, "proxy-address", "listen here; IPv4, port 0 takes a free one", "FAULT_HTTP_PROXY_ADDRESS", "FAULT_PROXY_ADDRESS"),
+	more(s.value(&f.proxyAddress, "proxy-address", "listen here; port 0 is any", "FAULT_HTTP_PROXY_ADDRESS", "FAULT_PROXY_ADDRESS"),
 		"Clients that ask for a proxy find it here: HTTP, forward and CONNECT. It is where intercepted connections are diverted to, too. "+
-			"A name and a URL with host and port are understood.")
+			"The address is one of IPv4; a name and a URL with host and port are understood.")
 	more(s.toggle(&f.noProxy, "disable-http-proxy", "turn away clients that ask for a proxy", "FAULT_DISABLE_HTTP_PROXY"),
 		"What is left is interception and the mappings of `--proxy`.")
 	more(s.value(&f.mappings, "proxy", "a mapping, as 9090=https://host; repeatable", "FAULT_PROXY_MAPPINGS"),
