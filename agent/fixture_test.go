@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/bpf"
 	"github.com/faultproxy/fault/faults"
@@ -69,6 +70,10 @@ func everyFault() []faults.Planned {
 		{Fault: faults.PacketLoss{Rate: .03, On: toServer}},
 		{Fault: faults.Blackhole{On: toClient}, Schedule: faults.Schedule{{Start: 240 * second, End: faults.Never}}},
 		{Fault: faults.HTTPResponse{Status: 503, Probability: .1}, Schedule: faults.Schedule{{Start: 195 * second, End: 245 * second}}},
+		{Fault: faults.Reset{AfterBytes: 4096, After: 90 * second, On: toClient}, Probability: event.Some(.25)},
+		{Fault: faults.Truncate{AfterBytes: 100, On: toServer}, Probability: event.Some(0.)},
+		{Fault: faults.Slice{Size: 100, Variation: 20, Delay: 2 * milli, On: toClient}},
+		{Fault: faults.SlowClose{Delay: 500 * milli, On: toClient}},
 	}
 }
 
@@ -127,14 +132,21 @@ func aRun() *Report {
 	r.injected(faults.ToServer, faults.Effect{Fault: 3, Tried: 2, Hit: 3, Delay: 1400 * milli}, 0)
 	r.injected(faults.ToClient, faults.Effect{Fault: 4, Delay: faults.Never, Bytes: 4100000}, 0)
 	r.injected(faults.ToServer, faults.Effect{Fault: 5, Tried: 408, Hit: 40}, 0)
+	r.injected(faults.ToClient, faults.Effect{Fault: 6, Tried: 1, Hit: 1, Bytes: 4096}, 0)
+	r.injected(faults.ToServer, faults.Effect{Fault: 7, Tried: 1, Hit: 1, Bytes: 100}, 0)
+	r.injected(faults.ToServer, faults.Effect{Fault: 7, Delay: faults.Never, Bytes: 900}, 0)
+	for range 1200 {
+		r.injected(faults.ToClient, faults.Effect{Fault: 8, Tried: 1, Hit: 1, Delay: 2 * milli, Bytes: 100}, 0)
+	}
+	r.injected(faults.ToClient, faults.Effect{Fault: 9, Delay: 500 * milli}, 40*time.Microsecond)
 	r.Injected[2].PerLink[faults.ToClient].BusiestSecond = 981230
-	for i, flows := range []uint64{4982, 500, 3000, 900, 12, 408} {
+	for i, flows := range []uint64{4982, 500, 3000, 900, 12, 408, 1, 1, 40, 1} {
 		r.Injected[i].Flows = flows
 	}
 	return &r
 }
 
-// slowed is a flow to which all faults of everyFault did something.
+// slowed is a flow to which faults of everyFault did something.
 func slowed() *proxy.Flow {
 	return &proxy.Flow{
 		ID: 7, Entry: proxy.EntryIntercepted, Client: netip.MustParseAddrPort("127.0.0.1:50122"),
@@ -153,6 +165,19 @@ func slowed() *proxy.Flow {
 			{Fault: 5, Link: faults.ToServer, Tried: 2, Hit: 1},
 		},
 	}
+}
+
+// shortened is a flow that faults cut up and short.
+func shortened() *proxy.Flow {
+	f := slowed()
+	f.ID, f.Answered, f.Status, f.EndedBy, f.Bytes = 13, 0, 0, proxy.EndFault, [2]int64{faults.ToServer: 100, faults.ToClient: 4096}
+	f.Injected = []proxy.Injection{
+		{Fault: 7, Link: faults.ToServer, Tried: 1, Hit: 1, Swallowed: 900},
+		{Fault: 6, Link: faults.ToClient, Tried: 1, Hit: 1},
+		{Fault: 8, Link: faults.ToClient, Tried: 41, Hit: 41, Pieces: 40, Sum: 80 * milli, Max: 2 * milli, Drawn: []time.Duration{2 * milli}},
+		{Fault: 9, Link: faults.ToClient, Pieces: 1, Sum: 500 * milli, Max: 500 * milli, Drawn: []time.Duration{500 * milli}},
+	}
+	return f
 }
 
 // passed is a flow that was none of the faults' business.

@@ -102,7 +102,7 @@ func injectionEvent(fault faults.Fault, id string, in *proxy.Injection) event.In
 	switch fault.(type) {
 	case faults.Bandwidth:
 		e.BusiestSecondBytes = &in.BusiestSecond
-	case faults.Blackhole:
+	case faults.Blackhole, faults.Truncate:
 		e.SwallowedBytes = &in.Swallowed
 	default:
 		if in.Swallowed > 0 {

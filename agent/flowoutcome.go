@@ -71,6 +71,12 @@ func did(f *proxy.Flow, plan []faults.Planned) []doing {
 			d.long, d.short = name+" "+faults.Rate(float64(in.BusiestSecond)), name
 		case faults.PacketLoss:
 			d.long, d.short = fmt.Sprintf("%s %d of %d", name, in.Hit, in.Tried), name
+		case faults.Reset:
+			d.long, d.short = name+" after "+strings.TrimSpace(lasting(f.Lasted)), name
+		case faults.Truncate:
+			d.long, d.short = name+" "+words.Size(uint64(in.Swallowed)), name
+		case faults.Slice:
+			d.long, d.short = name+" "+words.Counted(in.Hit, "piece"), name
 		case faults.Blackhole:
 			if in.Pieces == 0 || in.Swallowed > 0 {
 				d.long, d.short = name+" "+words.Size(uint64(in.Swallowed)), name

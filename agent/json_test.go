@@ -90,6 +90,7 @@ func TestKeys(t *testing.T) {
 	names := ids(everyFault())
 	head := func(word string) event.Head { return event.NewHead(word, when, second) }
 	all.WriteString(event.Line(flowEvent(head(event.OfFlow), slowed(), everyFault(), names)))
+	all.WriteString(event.Line(flowEvent(head(event.OfFlow), shortened(), everyFault(), names)))
 	all.WriteString(event.Line(flowEvent(head(event.OfFlow), passed(), everyFault(), names)))
 	all.WriteString(event.Line(flowEvent(head(event.OfFlow), refused(), everyFault(), names)))
 	all.WriteString(event.Line(event.Change{Head: head(event.OfFault), NextChangeS: event.Some(1.)}))

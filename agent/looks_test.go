@@ -74,7 +74,7 @@ func flowsOf() []*proxy.Flow {
 	far := passed()
 	far.Client, far.Host = netip.MustParseAddrPort("[2001:db8::17]:50123"), "[2001:db8::1]:80"
 	unknown := &proxy.Flow{Entry: proxy.EntryIntercepted, Client: slowed().Client, Err: proxy.ErrOrigin}
-	return []*proxy.Flow{delayed, through, failed, slowed(), passed(), refused(), cut(), reset, long, far, unknown}
+	return []*proxy.Flow{delayed, through, failed, slowed(), passed(), refused(), cut(), reset, long, far, unknown, shortened()}
 }
 
 // lineTexts are the lines as a reader gets them.

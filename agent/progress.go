@@ -67,7 +67,11 @@ func soFar(in *Injected) string {
 		return fmt.Sprintf("busiest=%dB/s", sum.BusiestSecond)
 	case faults.PacketLoss, faults.HTTPResponse:
 		return fmt.Sprintf("%d/%d", in.Hit, in.Tried)
-	case faults.Blackhole:
+	case faults.Reset:
+		return fmt.Sprintf("flows=%d", in.Flows)
+	case faults.Slice:
+		return fmt.Sprintf("pieces=%d", in.Tried)
+	case faults.Blackhole, faults.Truncate:
 		return fmt.Sprintf("flows=%d swallowed=%dB", in.Flows, sum.Swallowed)
 	}
 	text := fmt.Sprintf("n=%d", sum.Delay.TotalCount())

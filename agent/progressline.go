@@ -76,7 +76,11 @@ func soFarInWords(r *Report) []doing {
 			}
 		case faults.PacketLoss, faults.HTTPResponse:
 			long = words.Count(in.Hit) + " of " + words.Count(in.Tried)
-		case faults.Blackhole:
+		case faults.Reset:
+			long = words.Counted(in.Flows, "flow")
+		case faults.Slice:
+			long = words.Counted(in.Tried, "piece")
+		case faults.Blackhole, faults.Truncate:
 			long = words.Counted(in.Flows, "flow") + ", " + words.Size(sum.Swallowed)
 		default:
 			long = "n " + words.Count(sum.Delay.TotalCount())

@@ -74,12 +74,15 @@ func newScene(r *reporter, at *listeners, took time.Duration) scene {
 func (s *scene) idle(cfg *Config) []string {
 	var texts []string
 	for i, f := range cfg.Faults {
-		if _, answers := f.Fault.(faults.HTTPResponse); !answers {
+		does := "does nothing to datagrams"
+		if _, answers := f.Fault.(faults.HTTPResponse); answers {
+			does = "answers no datagrams"
+		} else if !faults.OfStreams(f.Fault) {
 			continue
 		}
 		for _, m := range s.mappings {
 			if m.Network == "udp" {
-				texts = append(texts, fmt.Sprintf("%s answers no datagrams: it means nothing for --proxy %s", ids(cfg.Faults)[i], m))
+				texts = append(texts, fmt.Sprintf("%s %s: it means nothing for --proxy %s", ids(cfg.Faults)[i], does, m))
 			}
 		}
 	}

@@ -8,7 +8,13 @@ import (
 )
 
 // settingsOf is what a fault was asked to do.
-func settingsOf(f faults.Fault) event.Settings {
+func settingsOf(f faults.Planned) event.Settings {
+	s := ownSettings(f.Fault)
+	s.Probability = f.Probability
+	return s
+}
+
+func ownSettings(f faults.Fault) event.Settings {
 	switch f := f.(type) {
 	case faults.Latency:
 		s := distribution(f.Delay)
@@ -29,6 +35,21 @@ func settingsOf(f faults.Fault) event.Settings {
 		return event.Settings{Model: model, Share: event.Some(f.Share())}
 	case faults.HTTPResponse:
 		return event.Settings{Status: f.Status, Share: &f.Probability}
+	case faults.Reset:
+		var s event.Settings
+		if f.AfterBytes != faults.Unlimited {
+			s.AfterBytes = &f.AfterBytes
+		}
+		if f.After > 0 {
+			s.AfterS = event.Some(event.Seconds(f.After))
+		}
+		return s
+	case faults.Truncate:
+		return event.Settings{AfterBytes: &f.AfterBytes}
+	case faults.Slice:
+		return event.Settings{SizeBytes: f.Size, VariationBytes: &f.Variation, DelayMS: inMS(f.Delay)}
+	case faults.SlowClose:
+		return event.Settings{DelayMS: inMS(f.Delay)}
 	}
 	return event.Settings{}
 }
@@ -57,6 +78,8 @@ func delays(f faults.Fault) faults.Distribution {
 		return f.Delay
 	case faults.Jitter:
 		return faults.Uniform{Max: f.Amplitude}
+	case faults.SlowClose:
+		return faults.Uniform{Min: f.Delay, Max: f.Delay}
 	}
 	return nil
 }

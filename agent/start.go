@@ -135,6 +135,9 @@ func faultFields(cfg *Config, s *scene) []field {
 		if answer, ok := f.Fault.(faults.HTTPResponse); ok { // its name has the status
 			text = strings.TrimPrefix(text, fmt.Sprintf("status %d for ", answer.Status))
 		}
+		if f.Probability != nil {
+			text += "; " + words.Percent(*f.Probability) + " of flows"
+		}
 		if f.Schedule != nil {
 			text += "; " + f.Schedule.String()
 		}

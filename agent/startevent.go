@@ -43,7 +43,7 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 	for i, f := range cfg.Faults {
 		e.Faults = append(e.Faults, event.Fault{
 			ID: ids(cfg.Faults)[i], Fault: f.Name(), Links: links(f.Fault),
-			Settings: settingsOf(f.Fault), Schedule: periods(f.Schedule, cfg),
+			Settings: settingsOf(f), Schedule: periods(f.Schedule, cfg),
 		})
 	}
 	return e

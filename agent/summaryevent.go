@@ -44,7 +44,7 @@ func injectedEvents(r *Report) []event.Injected {
 		sum := in.all()
 		all[i] = event.Injected{
 			ID: ids[i], Fault: in.Name(), Links: links(in.Fault), OnS: event.Seconds(r.pauses.onFor(in.Schedule, r.Lasted)),
-			Asked: asked(in.Fault), Injected: measured(in, &sum),
+			Asked: asked(in.Planned), Injected: measured(in, &sum),
 		}
 		if delays(in.Fault) != nil {
 			all[i].Late = late(sum.Late)
@@ -54,9 +54,9 @@ func injectedEvents(r *Report) []event.Injected {
 }
 
 // asked is the settings of a fault and what they lead to.
-func asked(f faults.Fault) event.Asked {
+func asked(f faults.Planned) event.Asked {
 	a := event.Asked{Settings: settingsOf(f)}
-	d := delays(f)
+	d := delays(f.Fault)
 	if d == nil {
 		return a
 	}
@@ -84,6 +84,12 @@ func measured(in *Injected, sum *LinkInjected) event.Measured {
 		}
 	case faults.Blackhole:
 		return event.Measured{Flows: &in.Flows, SwallowedBytes: &sum.Swallowed}
+	case faults.Reset:
+		return event.Measured{Flows: &in.Flows}
+	case faults.Truncate:
+		return event.Measured{Flows: &in.Flows, SwallowedBytes: &sum.Swallowed}
+	case faults.Slice:
+		return event.Measured{Flows: &in.Flows, Pieces: &in.Tried, WaitedMS: inMS(sum.Held)}
 	case faults.HTTPResponse:
 		return event.Measured{Requests: &in.Tried, Answered: &in.Hit, Share: event.Share(in.Hit, in.Tried)}
 	}

@@ -158,7 +158,13 @@ func outcome(in *Injected, sum *LinkInjected) (wanted string, did []string) {
 		}
 		return words.Percent(f.Share()), did
 	case faults.Blackhole:
-		return "nothing arrives", []string{fmt.Sprintf("%s, %s swallowed", words.Counted(in.Flows, "flow"), words.Size(sum.Swallowed))}
+		return "nothing arrives", []string{flowsAndBytes(in, sum)}
+	case faults.Reset:
+		return resetWhen(f), []string{words.Counted(in.Flows, "flow")}
+	case faults.Truncate:
+		return "after " + words.Counted(uint64(f.AfterBytes), "byte"), []string{flowsAndBytes(in, sum)}
+	case faults.Slice:
+		return sliceSizes(f), []string{fmt.Sprintf("%s, %s", words.Counted(in.Flows, "flow"), words.Counted(in.Tried, "piece"))}
 	case faults.HTTPResponse:
 		return words.Percent(f.Probability) + " of requests", []string{hitOf(in, "")}
 	}

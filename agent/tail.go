@@ -140,6 +140,21 @@ func injection(fault faults.Fault, sum *proxy.Injection, f *proxy.Flow) string {
 			return strconv.Itoa(fault.Status)
 		}
 		return ""
+	case faults.Reset:
+		if sum.Hit > 0 {
+			return inMilliseconds(f.Lasted)
+		}
+		return ""
+	case faults.Truncate:
+		if sum.Hit > 0 {
+			return fmt.Sprintf("%dB", sum.Swallowed)
+		}
+		return ""
+	case faults.Slice:
+		if sum.Hit > 0 {
+			return strconv.Itoa(sum.Hit)
+		}
+		return ""
 	case faults.Blackhole:
 		if sum.Pieces == 0 || sum.Swallowed > 0 {
 			return fmt.Sprintf("%dB", sum.Swallowed)

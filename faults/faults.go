@@ -158,6 +158,12 @@ type divider interface {
 // A streamFault is one that does nothing to datagrams.
 type streamFault interface{ ofStreams() }
 
+// OfStreams says whether a fault does nothing to datagrams.
+func OfStreams(f Fault) bool {
+	_, ok := f.(streamFault)
+	return ok
+}
+
 // A closer is a fault to which the end of a stream is an event of its own.
 type closer interface{ awaitsEnd() }
 
@@ -203,7 +209,7 @@ func (p *Plan) Chain(flow uint64, link Link, carrier Carrier) *Chain {
 		if !ok || !f.Links().Has(link) || !p.Applies(flow, i) {
 			continue
 		}
-		if _, ok := f.Fault.(streamFault); ok && carrier != Stream {
+		if carrier != Stream && OfStreams(f.Fault) {
 			continue
 		}
 		rng := p.rng(flow, i, link)

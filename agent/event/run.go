@@ -114,6 +114,7 @@ type Measured struct {
 	Requests           *uint64  `json:"requests,omitempty"`
 	Answered           *uint64  `json:"answered,omitempty"`
 	Share              *float64 `json:"share,omitempty"`
+	Pieces             *uint64  `json:"pieces,omitempty"`
 }
 
 // Late is percentiles in microseconds.

@@ -80,6 +80,15 @@ type Settings struct {
 	Model         string   `json:"model,omitempty"` // "five-state" or "rate"
 	Status        int      `json:"status,omitempty"`
 	Share         *float64 `json:"share,omitempty"`
+	// AfterBytes or AfterS is when the connection, or the stream, ends.
+	AfterBytes *int64   `json:"after_bytes,omitempty"`
+	AfterS     *float64 `json:"after_s,omitempty"`
+	// Pieces have SizeBytes, give or take VariationBytes.
+	SizeBytes      int      `json:"size_bytes,omitempty"`
+	VariationBytes *int     `json:"variation_bytes,omitempty"`
+	DelayMS        *float64 `json:"delay_ms,omitempty"`
+	// Probability is the share of flows that the fault is for; absent is all.
+	Probability *float64 `json:"probability,omitempty"`
 }
 
 // Period is when a fault is on; without end if the run has none.

@@ -56,7 +56,7 @@ func (p *page) chosenLink(in *agent.Injected) (link faults.Link, name string) {
 // drawsDelays says whether what a fault does is delays that it draws.
 func drawsDelays(f faults.Fault) bool {
 	switch f.(type) {
-	case faults.Latency, faults.Jitter:
+	case faults.Latency, faults.Jitter, faults.SlowClose:
 		return true
 	}
 	return false
@@ -197,7 +197,9 @@ func did(in *agent.Injected, on *agent.LinkInjected) row {
 		return shareOf(in, "packets")
 	case faults.HTTPResponse:
 		return shareOf(in, "requests")
-	case faults.Blackhole:
+	case faults.Slice:
+		return inRole(style.Accent, words.Counted(in.Tried, "piece"))
+	case faults.Blackhole, faults.Truncate:
 		var r row
 		r.add(style.Accent, words.Counted(in.Flows, "flow")).add(0, ", ").add(style.Accent, size(on.Swallowed)).add(0, " swallowed")
 		return r

@@ -147,6 +147,10 @@ func anyFault(rng *rand.Rand) agent.Injected {
 		faults.PacketLoss{Rate: rng.Float64(), On: links},
 		faults.Blackhole{On: links},
 		faults.HTTPResponse{Status: int(amount(rng)), Probability: rng.Float64()},
+		faults.Reset{AfterBytes: amount(rng), After: moment(rng), On: links},
+		faults.Truncate{AfterBytes: amount(rng), On: links},
+		faults.Slice{Size: int(amount(rng)), Variation: int(amount(rng)), Delay: moment(rng), On: links},
+		faults.SlowClose{Delay: moment(rng), On: links},
 	}
 	in := agent.Injected{
 		Planned: faults.Planned{Fault: kinds[rng.IntN(len(kinds))]},
