@@ -81,6 +81,10 @@ func TestWarnings(t *testing.T) {
 		},
 		"mappings": {
 			"no-meaning: http-response answers no datagrams: it means nothing for --proxy udp:5353=8.8.8.8:53",
+			"no-meaning: reset does nothing to datagrams: it means nothing for --proxy udp:5353=8.8.8.8:53",
+			"no-meaning: truncate does nothing to datagrams: it means nothing for --proxy udp:5353=8.8.8.8:53",
+			"no-meaning: slice does nothing to datagrams: it means nothing for --proxy udp:5353=8.8.8.8:53",
+			"no-meaning: slow-close does nothing to datagrams: it means nothing for --proxy udp:5353=8.8.8.8:53",
 		},
 	} {
 		tc := scenes(t)[name]

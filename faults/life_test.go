@@ -314,9 +314,10 @@ func TestValidLife(t *testing.T) {
 
 func TestLifeInWords(t *testing.T) {
 	for f, want := range map[Fault]string{
-		Reset{On: 1 << ToClient}:                              "both ends at the first byte to client",
-		Reset{AfterBytes: 1, On: both}:                        "both ends after 1 byte both links",
+		Reset{On: 1 << ToClient}:                              "both ends at the first byte; to client",
+		Reset{AfterBytes: 1, On: both}:                        "both ends after 1 byte; both links",
 		Reset{AfterBytes: Unlimited, After: 90 * time.Second}: "both ends after 1m30s",
+		Reset{AfterBytes: 5, After: time.Second, On: both}:    "both ends after 1s or 5 bytes; both links",
 		Truncate{On: both}:                                    "the end instead of the first byte; both links",
 		Truncate{AfterBytes: 5, On: both}:                     "the end after 5 bytes; both links",
 		Slice{Size: 5, On: both}:                              "pieces of 5 bytes; both links",

@@ -3,7 +3,6 @@ package faults
 import (
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 )
 
@@ -33,18 +32,15 @@ func (f Reset) Links() Links {
 
 // String describes the settings.
 func (f Reset) String() string {
-	var when []string
 	switch {
 	case f.AfterBytes == Unlimited:
-	case f.AfterBytes == 0:
-		when = append(when, "at the first byte "+f.On.String())
-	default:
-		when = append(when, fmt.Sprintf("after %s %v", bytes(f.AfterBytes), f.On))
+		return fmt.Sprintf("both ends after %v", f.After)
+	case f.AfterBytes == 0 && f.After == 0:
+		return fmt.Sprintf("both ends at the first byte; %v", f.On)
+	case f.After == 0:
+		return fmt.Sprintf("both ends after %s; %v", bytes(f.AfterBytes), f.On)
 	}
-	if f.After > 0 {
-		when = append(when, fmt.Sprintf("after %v", f.After))
-	}
-	return "both ends " + strings.Join(when, " or ")
+	return fmt.Sprintf("both ends after %v or %s; %v", f.After, bytes(f.AfterBytes), f.On)
 }
 
 // Validate wants something to reset after.

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/faultproxy/fault/faults"
 )
@@ -305,7 +306,7 @@ func TestFlowsKeepTheirBytes(t *testing.T) {
 	const flows = 60
 	for _, seed := range []uint64{1, 2, 3} {
 		for name, plan := range map[string]*faults.Plan{
-			"null": nil, "once": delayed(short, false, seed), "per piece": delayed(short, true, seed),
+			"null": nil, "once": delayed(short, false, seed), "per piece": delayed(short, true, seed), "pieces": everyCalm(seed),
 		} {
 			t.Run(fmt.Sprintf("%s, seed %d", name, seed), func(t *testing.T) {
 				noLeaks(t)
@@ -327,6 +328,23 @@ func TestFlowsKeepTheirBytes(t *testing.T) {
 			})
 		}
 	}
+}
+
+// everyCalm is a plan with every fault that keeps bytes, each for some flows,
+// and with limits that no flow reaches.
+func everyCalm(seed uint64) *faults.Plan {
+	plan := planOf(
+		faults.Latency{Delay: short, On: bothLinks}, faults.Jitter{Amplitude: 3 * ms, Frequency: 100, On: bothLinks},
+		faults.Bandwidth{Rate: 1e8, On: bothLinks}, faults.Reset{AfterBytes: 1 << 40, After: time.Hour, On: bothLinks},
+		faults.Truncate{AfterBytes: 1 << 40, On: bothLinks}, faults.Slice{Size: 1000, Variation: 999, On: bothLinks},
+		faults.SlowClose{Delay: 5 * ms, On: bothLinks},
+	)
+	half := .5
+	for i := range plan.Faults {
+		plan.Faults[i].Probability = &half
+	}
+	plan.Seed = seed
+	return plan
 }
 
 // converse lets both ends of a flow send random pieces of random bytes and
