@@ -36,7 +36,8 @@ type Effect struct {
 	// Bytes is how long the piece is.
 	Bytes int
 	// Tried is how many packets, or requests, the fault decided about, and Hit
-	// how many of them it chose. A packet that is sent again is one more.
+	// how many of them it chose. A packet that is sent again is one more. A fault
+	// that ends the link chose once, and one that slices each of its pieces.
 	Tried, Hit int
 }
 

@@ -79,7 +79,7 @@ type Injection struct {
 	// Late is the most that one went on later than that.
 	Late time.Duration
 	// Tried and Hit count the packets, or the requests, that the fault decided
-	// about, and those that it chose.
+	// about, and those that it chose; see [faults.Effect].
 	Tried, Hit int
 	// Swallowed is how many bytes never went on.
 	Swallowed int64

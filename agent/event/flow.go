@@ -49,7 +49,8 @@ type Injection struct {
 	// that one was longer than that.
 	DrawnMS []float64 `json:"drawn_ms,omitempty"`
 	LateUS  *int64    `json:"late_us,omitempty"`
-	// Tried packets or requests were decided about, and Hit of them chosen.
+	// Tried packets or requests were decided about, and Hit of them chosen. For
+	// a reset or a truncated stream both are 1, for slices how many there were.
 	Tried              *int   `json:"tried,omitempty"`
 	Hit                *int   `json:"hit,omitempty"`
 	SwallowedBytes     *int64 `json:"swallowed_bytes,omitempty"`
