@@ -45,7 +45,7 @@ func TestConnectTruth(t *testing.T) {
 				return !strings.Contains(to, "192.0.2.") && !strings.Contains(to, "2001:db8::") && !strings.Contains(to, "203.0.113.")
 			}))
 		},
-		"Java":   told("java", "Connect.java", connectJava),
+		"Java": told("java", "Connect.java", connectJava),
 		"Go": func(t *testing.T, h *host, targets []string) []string {
 			// A router says only now and then that it knows no way (five
 			// times, and then once a second), so nobody else asks for it.
