@@ -76,10 +76,6 @@ func TestResetAfterBytes(t *testing.T) {
 	}
 }
 
-func isReset(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
-}
-
 // The other link does not count, and a flow that ends before the limit is as it
 // was.
 func TestNoResetBeforeTheLimit(t *testing.T) {
