@@ -90,7 +90,7 @@ func TestFaultsHelp(t *testing.T) {
 		if len(variables) == 0 && name != "no-color" { // which is NO_COLOR, but not by its value
 			t.Errorf("--%s has no variable: %s", name, f[4])
 		}
-		common := regexp.MustCompile(`-(side|direction|sched)$`).ReplaceAllString(name, "")
+		common := regexp.MustCompile(`-(side|direction|sched|probability)$`).ReplaceAllString(name, "")
 		if !strings.Contains(short, "--"+name) && common == name {
 			t.Errorf("--%s is not in the help of the run", name)
 		}
