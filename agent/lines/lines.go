@@ -123,8 +123,10 @@ func (w *Writer) writeAll() {
 	out := w.out
 	flush := func() {
 		batch, flushed := w.take()
-		if _, err := out.Write(batch); err != nil {
-			out = io.Discard
+		if len(batch) > 0 { // what woke it may be written already
+			if _, err := out.Write(batch); err != nil {
+				out = io.Discard
+			}
 		}
 		for _, written := range flushed {
 			close(written)
