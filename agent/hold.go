@@ -55,8 +55,9 @@ func (i *interception) follow(h *bpf.Holder, s *proxy.Server) {
 		default:
 			s.Hold(proxy.Held{
 				Client: held.Client, Origin: i.intercepted(held.Origin),
-				Admit: func() error { return h.Admit(&held) },
-				Deny:  func(errno syscall.Errno) error { return deny(h, &held, errno) },
+				Admit:    func() error { return h.Admit(&held) },
+				Withdraw: func() error { return h.Withdraw(&held) },
+				Deny:     func(errno syscall.Errno) error { return deny(h, &held, errno) },
 			})
 		}
 	}

@@ -126,6 +126,15 @@ func (h *Holder) Admit(held *Held) error {
 	return h.send(synOf(held.packet), held.Proxy)
 }
 
+// Withdraw forgets that a connection was admitted, which did not come. The
+// caller may have gone before [Holder.Admit], when there was nothing to forget.
+func (h *Holder) Withdraw(held *Held) error {
+	if err := h.i.objs.Admitted.Delete(held.key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return fmt.Errorf("withdraw what was admitted: %w", err)
+	}
+	return nil
+}
+
 // Refuse has connect(2) fail with ECONNREFUSED, as a closed port does.
 func (h *Holder) Refuse(held *Held) error { return h.send(resetOf(held.packet), held.Client) }
 

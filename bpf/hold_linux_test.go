@@ -195,8 +195,13 @@ func TestHoldGone(t *testing.T) {
 	if gone := nextHeld(t, holder); !gone.Gone || gone.Client != second.Client {
 		t.Errorf("%+v, want that %v is gone", gone, second.Client)
 	}
-	if err := holder.Admit(&second); err != nil { // too late, which does no harm
+	if err := holder.Admit(&second); err != nil { // too late
 		t.Error(err)
+	}
+	for range 2 { // the second time there is nothing to withdraw
+		if err := holder.Withdraw(&second); err != nil {
+			t.Error(err)
+		}
 	}
 	if err := holder.Admit(&held); err != nil {
 		t.Fatal(err)
@@ -209,6 +214,7 @@ func TestHoldGone(t *testing.T) {
 		t.Errorf("accepted %v, want %v", c.RemoteAddr(), held.Client)
 	}
 	h.origin(c)
+	h.settles()
 }
 
 // TestHoldExplicit is a client of the listener itself, who does not wait.

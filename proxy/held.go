@@ -17,6 +17,8 @@ type Held struct {
 	Origin Intercepted
 	// Admit lets it in, so that the listener accepts it.
 	Admit func() error
+	// Withdraw forgets Admit, for a connection that did not come.
+	Withdraw func() error
 	// Deny has connect(2) fail. It knows ECONNREFUSED, ENETUNREACH and
 	// EHOSTUNREACH.
 	Deny func(syscall.Errno) error
@@ -132,7 +134,7 @@ func (w *waiting) enter(ctx context.Context, held *held) (*net.TCPConn, error) {
 	case c := <-w.arrived: // at the same moment
 		return c, nil
 	default:
-		return nil, context.Cause(ctx)
+		return nil, errors.Join(context.Cause(ctx), w.Withdraw())
 	}
 }
 

@@ -164,10 +164,16 @@ func TestHeldThatDoesNotArrive(t *testing.T) {
 	if f := next(t, p.ended); !errors.Is(f.Err, failed) {
 		t.Errorf("flow ended with %v", f.Err)
 	}
-	p.Hold(Held{Client: client, Origin: origin, Admit: func() error { p.Gone(client); return nil }})
+	withdrawn := make(chan bool, 1)
+	p.Hold(Held{
+		Client: client, Origin: origin,
+		Admit:    func() error { p.Gone(client); return nil },
+		Withdraw: func() error { withdrawn <- true; return nil },
+	})
 	if f := next(t, p.ended); Failure(f.Err) != "client-gone" {
 		t.Errorf("flow ended with %v", f.Err)
 	}
+	next(t, withdrawn)
 }
 
 func TestSettle(t *testing.T) {
