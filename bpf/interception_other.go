@@ -55,6 +55,7 @@ type Held struct {
 
 func (h *Holder) Next() (Held, error)                      { return Held{}, errors.ErrUnsupported }
 func (h *Holder) Admit(*Held) error                        { return errors.ErrUnsupported }
+func (h *Holder) Withdraw(*Held) error                     { return errors.ErrUnsupported }
 func (h *Holder) Refuse(*Held) error                       { return errors.ErrUnsupported }
 func (h *Holder) Unreachable(*Held, uint8) error           { return errors.ErrUnsupported }
 func (h *Holder) Close() error                             { return nil }
