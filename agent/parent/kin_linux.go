@@ -34,10 +34,10 @@ func lookUp() func(pid int) (kin, bool) {
 // parseStatus reads a /proc/PID/status. In it names are escaped: each key has
 // but one line.
 func parseStatus(text string) (k kin, ok bool) {
-	const all = 4 // keys
-	found := 0
+	missing := map[string]bool{"Name": true, "PPid": true, "NSpgid": true, "SigIgn": true}
 	for line := range strings.Lines(text) {
 		key, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ":\t")
+		delete(missing, key)
 		var err error
 		switch key {
 		case "Name":
@@ -51,13 +51,10 @@ func parseStatus(text string) (k kin, ok bool) {
 			var set uint64
 			set, err = strconv.ParseUint(value, 16, 64)
 			k.ignoresHangup = set&(1<<(unix.SIGHUP-1)) != 0
-		default:
-			continue
 		}
 		if err != nil {
 			return kin{}, false
 		}
-		found++
 	}
-	return k, found == all
+	return k, len(missing) == 0
 }

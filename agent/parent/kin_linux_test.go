@@ -31,6 +31,7 @@ func TestParseStatus(t *testing.T) {
 		"no number":      strings.Replace(status, "48100", "many", 1),
 		"no set":         strings.Replace(status, "0000000000001001", "none", 1),
 		"no namespace":   strings.Replace(status, "NSpgid:\t48119\t19\n", "", 1),
+		"one key only":   strings.Repeat("Name:\ta\n", 4),
 		"an empty group": strings.Replace(status, "48119\t19", "", 1),
 	} {
 		if got, ok := parseStatus(text); ok {
@@ -65,6 +66,7 @@ func TestLookUp(t *testing.T) {
 func FuzzParseStatus(f *testing.F) {
 	f.Add(status)
 	f.Add("")
+	f.Add("Name\nName\nName\nName")
 	f.Fuzz(func(t *testing.T, text string) {
 		k, ok := parseStatus(text)
 		if ok && (strings.Contains(k.name, "\n") || !strings.Contains(text, "PPid:\t")) {
