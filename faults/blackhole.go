@@ -7,7 +7,8 @@ import (
 
 // Blackhole lets nothing arrive any more, not even the end of the stream. If
 // it goes off, what was sent meanwhile arrives, as TCP would have sent it
-// again.
+// again. Connections do not come to be in it whichever link is cut, as that
+// takes both; but those are there already of which the client was told before.
 type Blackhole struct {
 	// On is the links that are cut.
 	On Links
@@ -32,6 +33,12 @@ func (f Blackhole) Shaper(_ *rand.Rand, carrier Carrier) Shaper {
 	}
 	return blackhole{}
 }
+
+func (f Blackhole) connects(wait Wait) bool { return wait != Accepted }
+
+func (f Blackhole) question() Shaper { return blackhole{} }
+
+func (f Blackhole) answer(*rand.Rand) Shaper { return blackhole{} }
 
 type blackhole struct{}
 

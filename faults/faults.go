@@ -148,6 +148,9 @@ type queue interface {
 	depth() time.Duration
 }
 
+// A phased fault may leave the bytes alone.
+type phased interface{ shapesData() bool }
+
 // A divider is a fault to which a large piece is more than one event.
 type divider interface {
 	// most is how many bytes the next piece may have. Who draws that, draws from
@@ -210,6 +213,9 @@ func (p *Plan) Chain(flow uint64, link Link, carrier Carrier) *Chain {
 			continue
 		}
 		if carrier != Stream && OfStreams(f.Fault) {
+			continue
+		}
+		if f, ok := f.Fault.(phased); ok && !f.shapesData() {
 			continue
 		}
 		rng := p.rng(flow, i, link)

@@ -2,6 +2,7 @@ package faults
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
 )
@@ -16,14 +17,32 @@ type Latency struct {
 	// PerReadWrite delays every piece; otherwise the first piece of each link
 	// waits, and what comes behind it no longer than that.
 	PerReadWrite bool
+	// Phase is what is delayed of a flow.
+	Phase Phase
 }
+
+// Phase is a part of a flow's life.
+type Phase string
+
+// The phases. By default the data is meant, and where connect(2) itself waits
+// for the upstream both are, each with draws of its own.
+const (
+	AtDefault Phase = ""
+	AtConnect Phase = "connect" // the answer to an attempt to connect
+	AtData    Phase = "data"    // the bytes
+	AtBoth    Phase = "both"
+)
 
 // Validate says what is wrong with the settings.
 func (f Latency) Validate() error {
 	if f.Delay == nil {
 		return errors.New("latency without a distribution")
 	}
-	return f.Delay.Validate()
+	switch f.Phase {
+	case AtDefault, AtConnect, AtData, AtBoth:
+		return f.Delay.Validate()
+	}
+	return fmt.Errorf("%q is no phase of a flow", f.Phase)
 }
 
 // Name is "latency".
@@ -38,6 +57,14 @@ func (f Latency) String() string {
 	if f.PerReadWrite {
 		how = "every read and write"
 	}
+	switch f.Phase {
+	case AtConnect:
+		how = "at connect only"
+	case AtData:
+		how += ", not at connect"
+	case AtBoth:
+		how = "at connect, and " + how
+	}
 	return f.Delay.String() + "; " + f.On.String() + ", " + how
 }
 
@@ -48,6 +75,24 @@ func (f Latency) Shaper(rng *rand.Rand, _ Carrier) Shaper {
 	}
 	return &firstPiece{delay: f.Delay.Sample(rng)}
 }
+
+// OnConnect says whether connections are delayed whose clients wait in some way.
+func (f Latency) OnConnect(wait Wait) bool {
+	switch f.Phase {
+	case AtConnect, AtBoth:
+		return true
+	}
+	return f.Phase == AtDefault && wait == Held
+}
+
+func (f Latency) connects(wait Wait) bool { return f.OnConnect(wait) }
+
+// question is nothing: of a round trip the answer has the whole delay.
+func (f Latency) question() Shaper { return nil }
+
+func (f Latency) answer(rng *rand.Rand) Shaper { return &firstPiece{delay: f.Delay.Sample(rng)} }
+
+func (f Latency) shapesData() bool { return f.Phase != AtConnect }
 
 // firstPiece holds the first piece. The pieces behind it keep their order, and
 // so wait for what is left of its delay.
