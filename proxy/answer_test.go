@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -354,8 +355,12 @@ func TestClientLeavesWhileItIsAnswered(t *testing.T) {
 					if held {
 						plan.Faults = append(plan.Faults, faults.Planned{Fault: faults.Blackhole{On: faults.LinksOf(faults.Server, faults.Ingress)}})
 					}
+					var light atomic.Bool // or there would be no tunnel
+					light.Store(true)
+					plan.Paused = light.Load
 					p, connect := route.open(t, plan, upstream)
 					c := connect()
+					light.Store(false)
 					send(t, c, "POST http://"+upstream+"/ HTTP/1.1\r\nHost: x\r\n"+rest)
 					if held && name != "known" && !within(func() bool { return len(p.injected(faults.ToClient)) > 0 }) {
 						t.Fatal("nothing was answered")

@@ -151,7 +151,6 @@ func (a *association) carry(f *Flow, upstream *net.UDPConn) {
 		f.Err = errCrowded // or the run ended
 	}
 	f.Bytes = [2]int64{faults.ToServer: toServer.bytes.Load(), faults.ToClient: toClient.bytes.Load()}
-	f.Injected = append(toServer.told(faults.ToServer), toClient.told(faults.ToClient)...)
 }
 
 // sendTo sends to the target. That nobody was there for one datagram is what

@@ -3,11 +3,17 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
 	"strconv"
+
+	"github.com/faultproxy/fault/faults"
 )
+
+// established says that a tunnel is there.
+const established = "HTTP/1.1 200 Connection established\r\n\r\n"
 
 // connect answers CONNECT: first it connects, then it says so.
 func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
@@ -22,19 +28,29 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	if s.Upstream != nil {
 		to = *s.Upstream
 	}
+	matched := func(addrs func() []netip.Addr) { f.Matched = s.matches(to.Host, to.Port, addrs) }
+	// Whether a fault is to keep it from connecting must be known before.
+	before := s.Plan.Connects(faults.Asked)
+	if before {
+		matched(s.addresses(r.Context(), to.Host))
+	}
 	// The request's context ends when the client goes away.
-	upstream, err := s.dial(r.Context(), to.String(), netip.Addr{})
+	upstream, err := s.reach(r.Context(), f, faults.Asked, to.String(), netip.Addr{})
 	if err != nil {
-		f.Matched = s.matches(to.Host, to.Port, nil)
+		if !before {
+			matched(nil)
+		}
 		f.Err = err
 		s.refuse(w, r, f.Host, err)
 		return
 	}
 	f.Upstream = addrPort(upstream.RemoteAddr())
-	f.Matched = s.matches(to.Host, to.Port, func() []netip.Addr { return []netip.Addr{f.Upstream.Addr()} })
+	if !before {
+		matched(func() []netip.Addr { return []netip.Addr{f.Upstream.Addr()} })
+	}
 	client, early, err := hijack(w)
 	if err == nil {
-		_, err = client.Write([]byte("HTTP/1.1 200 Connection established\r\n\r\n"))
+		_, err = io.WriteString(client, established)
 	}
 	if err != nil {
 		f.Err = err
@@ -53,8 +69,19 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, host string, err
 	if s.ctx.Err() != nil || errors.Is(err, ErrEnded) {
 		clientOf(r).abort()
 	}
+	if r.Method == http.MethodConnect && failedBy(err, faults.ResetAtOnce) {
+		if client, _, err := hijack(w); err == nil {
+			_, _ = io.WriteString(client, established) // it is only then that it breaks
+			reset(client)
+		}
+		return
+	}
 	status := http.StatusBadGateway
 	switch Failure(err) {
+	case "injected":
+		if failedBy(err, faults.TimedOut) {
+			status = http.StatusGatewayTimeout
+		}
 	case "timeout":
 		status = http.StatusGatewayTimeout
 	case "self":

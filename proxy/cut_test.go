@@ -335,7 +335,7 @@ func TestSparedFlowsAreCopied(t *testing.T) {
 	}
 	noLeaks(t)
 	s := &Server{Plan: plan, Clock: NewClock()}
-	f := &Flow{ID: 1, Matched: true}
+	f := &Flow{ID: 1, Matched: true, did: newTallies()}
 	for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
 		if !s.shape(f, link).chain.Spent() {
 			t.Errorf("%v is shaped", link)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -39,8 +40,12 @@ func inTheDark(t *testing.T, direction faults.Direction, test func(t *testing.T,
 	for name, open := range map[string]func(t *testing.T) flow{
 		"intercepted": func(t *testing.T) flow { return intercept(t, dark(faults.Server, direction)) },
 		"CONNECT": func(t *testing.T) flow {
-			ln, p := listen(t), run(t, &Server{Plan: dark(faults.Server, direction)})
+			plan, light := dark(faults.Server, direction), atomic.Bool{}
+			plan.Paused = light.Load // or there would be no tunnel
+			light.Store(true)
+			ln, p := listen(t), run(t, &Server{Plan: plan})
 			c := tunnelled(t, p.addr, ln.Addr().String())
+			light.Store(false)
 			return flow{c, accept(t, ln), p}
 		},
 	} {

@@ -103,6 +103,7 @@ func reaches(to, listener netip.AddrPort) bool {
 
 // Failure is the word for why a flow failed, "" if err is nil.
 func Failure(err error) string {
+	var by *FaultError
 	var dns *net.DNSError
 	var timeout interface{ Timeout() bool }
 	switch {
@@ -114,6 +115,8 @@ func Failure(err error) string {
 		return "self"
 	case errors.Is(err, ErrEnded):
 		return "cut-off"
+	case errors.As(err, &by):
+		return "injected"
 	case errors.As(err, &dns):
 		return "dns"
 	case errors.Is(err, syscall.ECONNREFUSED):

@@ -26,7 +26,7 @@ type End string
 const (
 	EndClient   End = "client"
 	EndUpstream End = "upstream"
-	EndFault    End = "fault" // a request was answered, the flow reset or truncated
+	EndFault    End = "fault" // a request was answered, the flow reset, truncated or kept from connecting
 	EndRun      End = "end"   // the run ended
 )
 
@@ -64,6 +64,8 @@ type Flow struct {
 	EndedBy End
 	// Err is why the flow failed, nil if it ended as its ends wanted.
 	Err error
+
+	did [2]*tally // by [faults.Link]
 }
 
 // Injection sums up what one fault did to one link of a flow: how long the

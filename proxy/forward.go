@@ -149,16 +149,19 @@ func (s *Server) newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy: nil, // our own environment says nothing about the client's wishes
 		DialContext: func(ctx context.Context, _, address string) (net.Conn, error) {
-			// A Transport would go on dialling when the request is over.
-			return s.dial(ctx.Value(forwardedKey{}).(*forwarded).ctx, address, netip.Addr{})
+			return ctx.Value(forwardedKey{}).(*forwarded).dial(s, address)
 		},
 		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
 			host, _, err := net.SplitHostPort(address)
 			if err != nil {
 				return nil, err
 			}
-			how := security{mapping.DirectTLS, s.TLS, host, []string{"http/1.1"}}
-			return s.dialSecurely(ctx.Value(forwardedKey{}).(*forwarded).ctx, address, how)
+			fw := ctx.Value(forwardedKey{}).(*forwarded)
+			c, err := fw.dial(s, address)
+			if err != nil {
+				return nil, err
+			}
+			return secureOver(fw.ctx, c, security{mapping.DirectTLS, s.TLS, host, []string{"http/1.1"}})
 		},
 		DisableCompression: true,
 		// HTTP/2 would change what both ends see of each other.
@@ -183,12 +186,32 @@ type forwarded struct {
 	upgraded bool   // the flow has become a tunnel
 	lives    func() // ends the wait for the time at which a fault resets the flow
 
+	dialling sync.RWMutex // held for reading by who dials
+
 	mu   sync.Mutex
 	conn net.Conn // to the upstream, once there is one
 	how  error    // a fault ended the request
 }
 
 type forwardedKey struct{}
+
+// dial connects to an upstream. A Transport may ask for that, and would go on
+// with it, when the request is over.
+func (fw *forwarded) dial(s *Server, address string) (*net.TCPConn, error) {
+	fw.dialling.RLock()
+	defer fw.dialling.RUnlock()
+	if err := fw.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return s.reach(fw.ctx, fw.flow, faults.Accepted, address, netip.Addr{})
+}
+
+// undialled ends the dialling, after which nothing of the flow is touched.
+func (fw *forwarded) undialled() {
+	fw.cancel()
+	fw.dialling.Lock()
+	fw.dialling.Unlock()
+}
 
 func forwardedBy(r *http.Request) *forwarded { return r.Context().Value(forwardedKey{}).(*forwarded) }
 
@@ -271,7 +294,7 @@ func (s *Server) forward(proxy http.Handler, w http.ResponseWriter, r *http.Requ
 		broke := fw.down.err()
 		fw.lives()
 		how := s.finishCut(fw, client.TCPConn, answered)
-		cancel()
+		fw.undialled()
 		if !answered && f.Err == nil && how == nil {
 			f.Err = cmp.Or(broke, context.Canceled) // if not the upstream it was the client
 		}
@@ -282,7 +305,6 @@ func (s *Server) forward(proxy http.Handler, w http.ResponseWriter, r *http.Requ
 		fw.down.leave()
 		if !fw.upgraded {
 			f.Bytes = [2]int64{faults.ToServer: fw.up.bytes.Load(), faults.ToClient: fw.down.bytes.Load()}
-			f.Injected = append(fw.up.told(faults.ToServer), fw.down.told(faults.ToClient)...)
 		}
 		s.end(f)
 	}()

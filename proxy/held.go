@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/faultproxy/fault/faults"
 )
 
 // Held is a diverted connection that has not been let in yet: its client still
@@ -54,19 +56,24 @@ func (s *Server) Settle(ctx context.Context) { s.held.settle(ctx) }
 func (s *Server) hold(ctx context.Context, w *waiting) {
 	f := s.intercept(w.Client, w.Origin)
 	defer s.end(f)
-	dial := s.dialOrigin(w.Origin)
 	if s.answers(f) != nil { // the upstream may not be needed at all
 		c, err := w.enter(ctx, &s.held)
 		if err != nil {
 			f.Err = err
 			return
 		}
-		f.Err = s.relay(f, c, nil, dial)
+		f.Err = s.relay(f, c, nil, s.dialOrigin(f, faults.Accepted, w.Origin))
 		return
 	}
-	upstream, err := dial(ctx)
+	upstream, err := s.dialOrigin(f, faults.Held, w.Origin)(ctx)
 	if err != nil {
 		f.Err = err
+		if failedBy(err, faults.ResetAtOnce) { // it is let in before
+			if c, late := w.enter(ctx, &s.held); late == nil {
+				reset(c)
+			}
+			return
+		}
 		s.deny(ctx, w, err)
 		return
 	}
@@ -86,7 +93,7 @@ func (s *Server) hold(ctx context.Context, w *waiting) {
 func (s *Server) deny(ctx context.Context, w *waiting, err error) {
 	errno := syscall.EHOSTUNREACH
 	switch {
-	case s.ctx.Err() != nil, errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, ErrSelf):
+	case s.ctx.Err() != nil, errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, ErrSelf), errors.Is(err, ErrEnded):
 		errno = syscall.ECONNREFUSED
 	case errors.Is(err, context.Canceled), errors.Is(err, syscall.ETIMEDOUT):
 		return // nobody waits, or the client's kernel counts for itself

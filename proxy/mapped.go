@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy/mapping"
 )
 
@@ -38,10 +39,11 @@ func (s *Server) mapped(c *net.TCPConn, m mapping.Mapping) {
 		return
 	}
 	f.Err = s.relay(f, c, early, func(ctx context.Context) (stream, error) {
-		if m.TLS == mapping.NoTLS {
-			return asStream(s.dial(ctx, m.Target(), netip.Addr{}))
+		conn, err := s.reach(ctx, f, faults.Accepted, m.Target(), netip.Addr{})
+		if err != nil || m.TLS == mapping.NoTLS {
+			return asStream(conn, err)
 		}
-		secured, err := s.dialSecurely(ctx, m.Target(), security{m.TLS, s.TLS, m.Host, offered})
+		secured, err := secureOver(ctx, conn, security{m.TLS, s.TLS, m.Host, offered})
 		if err != nil {
 			return nil, err
 		}
@@ -71,12 +73,8 @@ func (s *Server) greet(c *net.TCPConn, m mapping.Mapping) (early []byte, offered
 	return early, protocols(m, http2), err
 }
 
-// dialSecurely is dial and, over what that gives, [secure].
-func (s *Server) dialSecurely(ctx context.Context, address string, how security) (*tls.Conn, error) {
-	c, err := s.dial(ctx, address, netip.Addr{})
-	if err != nil {
-		return nil, err
-	}
+// secureOver is [secure], which resets the connection where it fails.
+func secureOver(ctx context.Context, c *net.TCPConn, how security) (*tls.Conn, error) {
 	secured, err := secure(ctx, c, how)
 	if err != nil {
 		reset(c)

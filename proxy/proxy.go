@@ -12,6 +12,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -179,7 +180,7 @@ func (s *Server) intercepted(c *net.TCPConn, origin Intercepted) {
 	}
 	f := s.intercept(addrPort(c.RemoteAddr()), origin)
 	defer s.end(f)
-	f.Err = s.relay(f, c, nil, s.dialOrigin(origin))
+	f.Err = s.relay(f, c, nil, s.dialOrigin(f, faults.Accepted, origin))
 }
 
 // intercept opens the flow of a diverted connection.
@@ -193,9 +194,9 @@ func (s *Server) intercept(client netip.AddrPort, origin Intercepted) *Flow {
 }
 
 // dialOrigin dials where a diverted connection was going.
-func (s *Server) dialOrigin(origin Intercepted) func(context.Context) (stream, error) {
+func (s *Server) dialOrigin(f *Flow, wait faults.Wait, origin Intercepted) func(context.Context) (stream, error) {
 	return func(ctx context.Context) (stream, error) {
-		return asStream(s.dial(ctx, origin.Destination.String(), origin.Source))
+		return asStream(s.reach(ctx, f, wait, origin.Destination.String(), origin.Source))
 	}
 }
 
@@ -209,6 +210,9 @@ func (s *Server) relay(f *Flow, c *net.TCPConn, early []byte, dial func(context.
 		return err
 	}
 	upstream, err := s.dialFor(c, dial)
+	if failedBy(err, faults.TimedOut) {
+		err = cmp.Or(s.sitOut(c), err)
+	}
 	if err != nil {
 		reset(c)
 		return err
@@ -257,6 +261,7 @@ func (s *Server) matches(host string, port uint16, addrs func() []netip.Addr) bo
 func (s *Server) open(f *Flow) *Flow {
 	f.ID = s.flows.Add(1)
 	f.Started = s.Clock.Now()
+	f.did = newTallies()
 	s.Observer.FlowOpened(f)
 	return f
 }
@@ -265,6 +270,10 @@ func (s *Server) end(f *Flow) {
 	if f.Err != nil && s.ctx.Err() != nil {
 		f.Err = ErrEnded // whatever it looked like from where it broke
 	}
+	if by := (*FaultError)(nil); errors.As(f.Err, &by) {
+		f.EndedBy = EndFault
+	}
+	f.Injected = append(f.did[faults.ToServer].told(faults.ToServer), f.did[faults.ToClient].told(faults.ToClient)...)
 	f.Lasted = s.Clock.Now() - f.Started
 	s.Observer.FlowEnded(f)
 }

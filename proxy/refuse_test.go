@@ -12,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/faultproxy/fault/faults"
 )
 
 // status sends a request as it is, and returns the status of the response.
@@ -219,6 +221,7 @@ func TestFailure(t *testing.T) {
 		{ErrOrigin, "origin-unknown"},
 		{dialling(ErrSelf), "self"},
 		{ErrEnded, "cut-off"},
+		{fmt.Errorf("wrapped: %w", &FaultError{"connect-error", faults.Refused}), "injected"},
 		{dialling(&net.DNSError{Err: "no such host", IsNotFound: true}), "dns"},
 		{dialling(&net.DNSError{Err: "i/o timeout", IsTimeout: true}), "dns"},
 		{dialling(syscall.ECONNREFUSED), "refused"},

@@ -21,6 +21,9 @@ type second struct {
 	bytes  int64
 }
 
+// newTallies are those of a flow, by [faults.Link].
+func newTallies() [2]*tally { return [2]*tally{{}, {}} }
+
 func (t *tally) add(e faults.Effect, late, now time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -70,7 +70,6 @@ func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shapi
 	links.Wait()
 	f.EndedBy = t.endedBy
 	f.Bytes = [2]int64{faults.ToServer: up.bytes.Load(), faults.ToClient: down.bytes.Load()}
-	f.Injected = append(up.told(faults.ToServer), down.told(faults.ToClient)...)
 	return t.err
 }
 
@@ -82,7 +81,7 @@ func (s *Server) shape(f *Flow, which faults.Link) shaping {
 	}
 	return shaping{
 		chain: chain, clock: s.Clock, life: life{ending: s.ending},
-		tally: &tally{}, meter: &meter{all: &s.gauges.carried[which]}, waiting: &s.gauges.waiting,
+		tally: f.did[which], meter: &meter{all: &s.gauges.carried[which]}, waiting: &s.gauges.waiting,
 		injected: func(e faults.Effect, late time.Duration) { s.Observer.Injected(f, which, e, late) },
 	}
 }

@@ -205,7 +205,7 @@ func TestTunnelToTLS(t *testing.T) {
 			s := &Server{Clock: NewClock(), tunnels: make(map[*tunnel]struct{})}
 			carried := make(chan error, 1)
 			go func() {
-				f := &Flow{}
+				f := &Flow{did: newTallies()}
 				toServer, toClient := s.shape(f, faults.ToServer), s.shape(f, faults.ToClient)
 				toServer.src, toClient.src = inner, upstream
 				carried <- s.join(f, inner, upstream, toServer, toClient)
