@@ -274,7 +274,7 @@ func TestEvents(t *testing.T) {
 	}
 	sum := all.summary
 	if sum.Flows.Met != 3 || sum.Flows.Matched != 3 || sum.Flows.Passed != 0 || sum.Flows.Errors != 0 || sum.Flows.LeftAlone == nil ||
-		sum.Reason != "signal" || sum.ToServerBytes != 12 || *sum.Faults[0].Injected.N != 3 || *sum.Faults[0].Asked.P50MS != 50 {
+		sum.Reason != "signal" || sum.ToServerBytes != 12 || *sum.Faults[0].Injected.N != 6 || *sum.Faults[0].Asked.P50MS != 50 {
 		t.Errorf("the summary is %+v, %+v", sum, sum.Faults)
 	}
 }

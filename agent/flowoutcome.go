@@ -13,9 +13,16 @@ import (
 // outcomeOf is what became of a flow that ended.
 func outcomeOf(f *proxy.Flow, plan []faults.Planned) flowOutcome {
 	did := did(f, plan)
-	switch words := worded(failureWords, proxy.Failure(f.Err)); {
+	failure := proxy.Failure(f.Err)
+	switch words := worded(failureWords, failure); {
 	case cutOff(f):
 		return flowOutcome{forms: append(with(words.long, did), words.long, words.short)}
+	case failure == "injected" && len(did) > 0:
+		var forms []string
+		for _, text := range listed(did) { // which say who failed it
+			forms = append(forms, "error: "+text)
+		}
+		return flowOutcome{forms: append(forms, words.short), role: style.Bad}
 	case f.Err != nil:
 		forms := append(with("error: "+words.long, did), "error: "+words.long, "error: "+words.short, words.short)
 		return flowOutcome{forms: forms, role: style.Bad}
@@ -64,7 +71,9 @@ func did(f *proxy.Flow, plan []faults.Planned) []doing {
 		ms := in.Sum.Seconds() * 1000
 		name := labels[in.Fault]
 		d := doing{name: name, long: fmt.Sprintf("%s %.1f ms", name, ms), short: fmt.Sprintf("%s %.0f", name, ms)}
-		switch fault.(type) {
+		switch fault := fault.(type) {
+		case faults.ConnectError:
+			d.long, d.short = name+" "+strings.ReplaceAll(string(fault.Kind), "-", " "), name
 		case faults.HTTPResponse: // its name has the status
 			d.long, d.short = name, name
 		case faults.Bandwidth:

@@ -98,6 +98,10 @@ func TestKeys(t *testing.T) {
 	r := aRun()
 	all.WriteString(event.Line(event.Progress{Head: head(event.OfProgress), Flows: flowCounts(r), Reasons: reasons(r), Faults: injectedEvents(r)}))
 	all.WriteString(event.Line(summaryEvent(head(event.OfSummary), everything(t), r)))
+	plan, failed, connects := unconnected()
+	all.WriteString(event.Line(startEvent(head(event.OfStart), &Config{Faults: plan}, &scene{})))
+	all.WriteString(event.Line(flowEvent(head(event.OfFlow), failed, plan, ids(plan))))
+	all.WriteString(event.Line(summaryEvent(head(event.OfSummary), &Config{Faults: plan}, connects)))
 	paths := make(map[string]bool)
 	for _, line := range each(all.String()) {
 		var e map[string]any

@@ -65,7 +65,7 @@ func soFar(in *Injected) string {
 	switch in.Fault.(type) {
 	case faults.Bandwidth:
 		return fmt.Sprintf("busiest=%dB/s", sum.BusiestSecond)
-	case faults.PacketLoss, faults.HTTPResponse:
+	case faults.ConnectError, faults.PacketLoss, faults.HTTPResponse:
 		return fmt.Sprintf("%d/%d", in.Hit, in.Tried)
 	case faults.Reset:
 		return fmt.Sprintf("flows=%d", in.Flows)

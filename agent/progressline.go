@@ -74,7 +74,7 @@ func soFarInWords(r *Report) []doing {
 			if sum.BusiestSecond > 0 {
 				long = "busiest second " + words.Size(uint64(sum.BusiestSecond))
 			}
-		case faults.PacketLoss, faults.HTTPResponse:
+		case faults.ConnectError, faults.PacketLoss, faults.HTTPResponse:
 			long = words.Count(in.Hit) + " of " + words.Count(in.Tried)
 		case faults.Reset:
 			long = words.Counted(in.Flows, "flow")

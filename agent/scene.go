@@ -69,19 +69,36 @@ func newScene(r *reporter, at *listeners, took time.Duration) scene {
 	return s
 }
 
+// wait is how the clients wait that the run is about.
+func (s *scene) wait() faults.Wait {
+	if s.intercepts && s.accepts == nil {
+		return faults.Held
+	}
+	return faults.Asked
+}
+
 // idle is what of the settings means nothing in this run, as far as the
 // settings alone do not say so.
 func (s *scene) idle(cfg *Config) []string {
 	var texts []string
 	for i, f := range cfg.Faults {
-		does := "does nothing to datagrams"
-		if _, answers := f.Fault.(faults.HTTPResponse); answers {
+		does := ""
+		switch fault := f.Fault.(type) {
+		case faults.HTTPResponse:
 			does = "answers no datagrams"
-		} else if !faults.OfStreams(f.Fault) {
-			continue
+		case faults.ConnectError:
+			does = "fails no datagrams"
+		case faults.Latency:
+			if fault.Phase == faults.AtConnect {
+				does = "at connect delays no datagrams"
+			}
+		default:
+			if faults.OfStreams(fault) {
+				does = "does nothing to datagrams"
+			}
 		}
 		for _, m := range s.mappings {
-			if m.Network == "udp" {
+			if does != "" && m.Network == "udp" {
 				texts = append(texts, fmt.Sprintf("%s %s: it means nothing for --proxy %s", ids(cfg.Faults)[i], does, m))
 			}
 		}

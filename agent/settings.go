@@ -16,12 +16,15 @@ func settingsOf(f faults.Planned) event.Settings {
 
 func ownSettings(f faults.Fault) event.Settings {
 	switch f := f.(type) {
+	case faults.ConnectError:
+		return event.Settings{Kind: string(f.Kind), Share: &f.Probability}
 	case faults.Latency:
 		s := distribution(f.Delay)
 		s.Per = "flow"
 		if f.PerReadWrite {
 			s.Per = "read-write"
 		}
+		s.On = string(f.Phase)
 		return s
 	case faults.Jitter:
 		return event.Settings{AmplitudeMS: inMS(f.Amplitude), FrequencyHz: &f.Frequency}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/agent/style"
@@ -148,9 +149,14 @@ func faultFields(cfg *Config, s *scene) []field {
 		switch f := f.Fault.(type) {
 		case faults.Latency:
 			q := func(share float64) string { return words.MS(faults.Quantile(f.Delay, share)) }
-			all = append(all, field{label: "expect", wideOnly: true, entries: []entry{{
+			expect := field{label: "expect", wideOnly: true, entries: []entry{{
 				text: fmt.Sprintf("%s p50 %s, p95 %s, p99 %s ms", names[i], q(.5), q(.95), q(.99)),
-			}}})
+			}}}
+			if f.OnConnect(s.wait()) {
+				expect.wideOnly = false
+				expect.entries = append(expect.entries, costs(f))
+			}
+			all = append(all, expect)
 		case faults.HTTPResponse:
 			all = append(all, labelled("note", entry{
 				text: names[i] + " sees plain HTTP only; what is in TLS passes, also inside CONNECT",
@@ -161,6 +167,30 @@ func faultFields(cfg *Config, s *scene) []field {
 		all = append(all, labelled("note", entry{text: text, role: style.Warn}))
 	}
 	return all
+}
+
+// costs says what connecting costs with a latency that it meets.
+func costs(f faults.Latency) entry {
+	draws := 0
+	for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
+		if f.Links().Has(link) {
+			draws++
+		}
+	}
+	heard := draws // before the first byte of an answer
+	if f.Phase != faults.AtConnect {
+		heard *= 2
+	}
+	mean, ok := faults.Expected(f.Delay)
+	if !ok {
+		return entry{text: fmt.Sprintf("a connect takes %s longer, the first byte of an answer %s",
+			words.Counted(uint64(draws), "draw"), words.Counted(uint64(heard), "draw"))}
+	}
+	connect, first := words.MS(time.Duration(draws)*mean), words.MS(time.Duration(heard)*mean)
+	return entry{
+		text:  fmt.Sprintf("a connect takes %s ms longer, the first byte of an answer %s ms, on average", connect, first),
+		short: fmt.Sprintf("connect +%s ms, first byte +%s ms", connect, first),
+	}
 }
 
 // listenerFields says where clients get to the faults if they ask.

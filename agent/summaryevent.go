@@ -84,6 +84,8 @@ func measured(in *Injected, sum *LinkInjected) event.Measured {
 		}
 	case faults.Blackhole:
 		return event.Measured{Flows: &in.Flows, SwallowedBytes: &sum.Swallowed}
+	case faults.ConnectError:
+		return event.Measured{Connects: &in.Tried, Failed: &in.Hit, Share: event.Share(in.Hit, in.Tried)}
 	case faults.Reset:
 		return event.Measured{Flows: &in.Flows}
 	case faults.Truncate:

@@ -142,6 +142,8 @@ func (p *summaryText) done(r *Report) {
 // outcome is what a fault was asked for, and in lines what it did.
 func outcome(in *Injected, sum *LinkInjected) (wanted string, did []string) {
 	switch f := in.Fault.(type) {
+	case faults.ConnectError:
+		return words.Percent(f.Probability) + " " + strings.ReplaceAll(string(f.Kind), "-", " "), []string{hitOf(in, " connections")}
 	case faults.Bandwidth:
 		rate, unit := words.Scaled(f.Rate)
 		busiest := unknown

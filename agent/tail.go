@@ -125,6 +125,11 @@ func attribute(f faults.Fault, id string) string {
 // injection is what a fault did to a flow, "" if nothing.
 func injection(fault faults.Fault, sum *proxy.Injection, f *proxy.Flow) string {
 	switch fault := fault.(type) {
+	case faults.ConnectError:
+		if sum.Hit > 0 {
+			return string(fault.Kind)
+		}
+		return ""
 	case faults.Bandwidth:
 		if sum.BusiestSecond > 0 {
 			return strings.ReplaceAll(faults.Rate(float64(sum.BusiestSecond)), " ", "")

@@ -40,6 +40,7 @@ var failureWords = map[string]wording{
 	"tls":            {"TLS failed", ""},
 	"origin-unknown": {"destination unknown", "unknown"},
 	"self":           {"leads back to the proxy", "loop"},
+	"injected":       {"failed by a fault", "injected"},
 	"cut-off":        {"cut off at the end", "cut off"},
 	"limit":          {"above the limit of flows", "above limit"},
 	"other":          {"other", "failed"},

@@ -111,6 +111,8 @@ type Measured struct {
 	StallMaxMS         *float64 `json:"stall_max_ms,omitempty"`
 	Flows              *uint64  `json:"flows,omitempty"`
 	SwallowedBytes     *uint64  `json:"swallowed_bytes,omitempty"`
+	Connects           *uint64  `json:"connects,omitempty"`
+	Failed             *uint64  `json:"failed,omitempty"`
 	Requests           *uint64  `json:"requests,omitempty"`
 	Answered           *uint64  `json:"answered,omitempty"`
 	Share              *float64 `json:"share,omitempty"`

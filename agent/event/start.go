@@ -73,7 +73,9 @@ type Settings struct {
 	MaxMS         *float64 `json:"max_ms,omitempty"`
 	ScaleMS       *float64 `json:"scale_ms,omitempty"`
 	Shape         *float64 `json:"shape,omitempty"`
-	Per           string   `json:"per,omitempty"` // "flow" or "read-write"
+	Per           string   `json:"per,omitempty"`  // "flow" or "read-write"
+	On            string   `json:"on,omitempty"`   // "connect", "data" or "both"
+	Kind          string   `json:"kind,omitempty"` // how connecting fails
 	RateBytesPerS *float64 `json:"rate_bytes_per_s,omitempty"`
 	AmplitudeMS   *float64 `json:"amplitude_ms,omitempty"`
 	FrequencyHz   *float64 `json:"frequency_hz,omitempty"`

@@ -33,6 +33,8 @@ func TestCompletion(t *testing.T) {
 		"run extra ":                     {"", nothingElse},
 		"run --tls-":                     {"--tls-ca\ttrust the authorities", nothingElse},
 		"run --latency-distribution ":    {"uniform\ttakes --latency-min, --latency-max", inThisOrder},
+		"run --latency-on ":              {"connect\tthe answer to a connect", inThisOrder},
+		"run --connect-error-kind ":      {"reset\taccepted, and then reset", inThisOrder},
 		"run --latency-distribution=":    {"uniform\ttakes", inThisOrder},
 		"run --bandwidth-unit ":          {"mbps\t10^6 bits a second", inThisOrder},
 		"run --transparent ":             {"off\texplicit only", inThisOrder},

@@ -18,6 +18,7 @@ type faultFlags struct {
 	does     string // as --with-NAME says it
 	more     string // about it
 	answers  bool   // instead of shaping: it has neither side nor direction
+	connects bool   // it is about making connections: nor has that
 	settings settings
 
 	on              bool
@@ -39,6 +40,10 @@ type settings interface {
 func addFaultFlags(cmd *cobra.Command) []*faultFlags {
 	all := []*faultFlags{
 		{
+			name: "connect-error", variable: "CONNECT_ERROR", title: "Connect error", does: "have connections fail", connects: true, settings: newConnectErrorSettings(),
+			more: "The upstream hears nothing of them. A client that waits in connect(2) itself is told what the kernel would have told it.",
+		},
+		{
 			name: "latency", variable: "LATENCY", title: "Latency", does: "delay what is sent", settings: newLatencySettings(),
 			more: "The first bytes of a connection, or of a request to the proxy, wait for a draw from the distribution, counted from their arrival. " +
 				"What comes behind them waits no longer than that.",
@@ -54,8 +59,8 @@ func addFaultFlags(cmd *cobra.Command) []*faultFlags {
 		},
 		{
 			name: "blackhole", variable: "BLACKHOLE", title: "Blackhole", does: "let nothing arrive any more", settings: blackholeSettings{},
-			more: "Connections come to be, and then neither bytes nor the end of the stream nor a reset arrive. " +
-				"When its schedule ends, what was sent meanwhile arrives.",
+			more: "Neither bytes nor the end of the stream nor a reset arrive, and CONNECT, or a connect(2) that itself waits for the upstream, gets no answer. " +
+				"When its schedule ends, what was sent meanwhile arrives, and so do answers.",
 		},
 		{
 			name: "bandwidth", variable: "BANDWIDTH", title: "Bandwidth", does: "limit the rate of each connection", settings: newBandwidthSettings(),
@@ -98,11 +103,14 @@ func (f *faultFlags) add(s section) {
 	f.direction = word{value: "ingress", words: []string{"ingress", "egress", "both"}, means: map[string]string{
 		"ingress": "what the proxy receives there", "egress": "what the proxy sends there", "both": "both ways",
 	}}
-	if !f.answers {
+	if !f.answers && !f.connects {
 		s.value(&f.side, f.name+"-side", "the proxy's side that is meant", "FAULT_"+f.variable+"_SIDE")
 		s.value(&f.direction, f.name+"-direction", "the way on that side; server ingress is what clients receive", "FAULT_"+f.variable+"_DIRECTION")
 	}
 	s.value(&f.sched, f.name+"-sched", "when it is on; by default always", "FAULT_"+f.variable+"_SCHED")
+	if f.connects {
+		return // it has a probability of its own
+	}
 	variable := f.variable
 	if f.answers {
 		variable = "HTTP_RESPONSE" // the other is that of each request
@@ -129,7 +137,7 @@ func plan(all []*faultFlags, line *commandLine, duration time.Duration) ([]fault
 				return nil, badValue(line.flags.Lookup(flag), err)
 			}
 		}
-		if line.given(f.name + "-probability") {
+		if !f.connects && line.given(f.name+"-probability") {
 			p.Probability = &f.probability.value
 		}
 		planned = append(planned, p)

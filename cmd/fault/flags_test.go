@@ -64,6 +64,11 @@ func everySetting(t *testing.T) []setting {
 		{"json", "FAULT_JSON", os.DevNull, "true", "", func(o outcome) any { return o.stdout == "page\n" && o.cfg.JSON != nil }, true},
 		{"no-ui", "FAULT_PROXY_NO_UI", "true", "false", "", func(o outcome) any { return o.cfg.Out == nil }, true},
 
+		{"with-connect-error", "FAULT_WITH_CONNECT_ERROR", "true", "false", "", first, faults.ConnectError{Kind: faults.Refused, Probability: 1}},
+		{"connect-error-kind", "FAULT_CONNECT_ERROR_KIND", "host-unreachable", "reset", "--with-connect-error", first, faults.ConnectError{Kind: faults.HostUnreachable, Probability: 1}},
+		{"connect-error-probability", "FAULT_CONNECT_ERROR_PROBABILITY", "0.25", "1", "--with-connect-error", first, faults.ConnectError{Kind: faults.Refused, Probability: .25}},
+		{"connect-error-sched", "FAULT_CONNECT_ERROR_SCHED", "start:5s", "start:1s", "--with-connect-error", when, "from 0:05"},
+
 		{"with-latency", "FAULT_WITH_LATENCY", "true", "false", "--latency-mean 300", countFaults, 1},
 		{"latency-mean", "FAULT_LATENCY_MEAN", "12.5", "1", "--with-latency", delay, faults.Normal{Mean: 12500 * time.Microsecond}},
 		{"latency-stddev", "FAULT_LATENCY_STANDARD_DEVIATION", "50", "1", "--with-latency --latency-mean 300", delay, faults.Normal{Mean: 300 * ms, StdDev: 50 * ms}},
@@ -76,6 +81,10 @@ func everySetting(t *testing.T) []setting {
 		{"latency-distribution", "FAULT_LATENCY_DISTRIBUTION", "pareto_normal", "normal", "--with-latency --latency-scale 20 --latency-shape 2 --latency-mean 5", delay,
 			faults.ParetoNormal{Pareto: faults.Pareto{Scale: 20 * ms, Shape: 2}, Normal: faults.Normal{Mean: 5 * ms}}},
 		{"latency-per-read-write", "FAULT_LATENCY_PER_READ_WRITE", "true", "false", "--with-latency --latency-mean 300", func(o outcome) any { latency, _ := first(o).(faults.Latency); return latency.PerReadWrite }, true},
+
+		{"latency-on", "FAULT_LATENCY_ON", "connect", "data", "--with-latency --latency-mean 300", phase, faults.AtConnect},
+		{"latency-on", "FAULT_LATENCY_ON", "both", "data", "--with-latency --latency-mean 300", phase, faults.AtBoth},
+		{"latency-on", "FAULT_LATENCY_ON", "data", "both", "--with-latency --latency-mean 300", phase, faults.AtData},
 
 		{"with-jitter", "FAULT_WITH_JITTER", "true", "false", "", first, faults.Jitter{Amplitude: 20 * ms, Frequency: 5, On: toClient}},
 		{"jitter-amplitude", "FAULT_JITTER_AMPLITUDE", "7.5", "1", "--with-jitter", first, faults.Jitter{Amplitude: 7500 * time.Microsecond, Frequency: 5, On: toClient}},
@@ -159,6 +168,11 @@ func countFaults(o outcome) any { return len(o.cfg.Faults) }
 func delay(o outcome) any {
 	latency, _ := first(o).(faults.Latency)
 	return latency.Delay
+}
+
+func phase(o outcome) any {
+	latency, _ := first(o).(faults.Latency)
+	return latency.Phase
 }
 
 func when(o outcome) any {

@@ -16,7 +16,7 @@ func runHelp(cmd *cobra.Command, all []*faultFlags) string {
 	fmt.Fprintf(&b, "%s\n\nUsage: fault run [flags]\n\nExamples:\n%s\n", cmd.Long, cmd.Example)
 	writeLines(&b, cmd, "Traffic")
 	writeFaults(&b, cmd, all)
-	b.WriteString(`Every fault FAULT above also takes (http-response only the last two):
+	b.WriteString(`Every fault FAULT above also takes (connect-error, http-response: the last two):
           --FAULT-side server|client [server]
           --FAULT-direction ingress|egress|both [ingress]
           --FAULT-sched 'start:30s,duration:1m;start:90%,duration:5%'

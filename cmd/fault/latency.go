@@ -14,6 +14,7 @@ type latencySettings struct {
 	mean, stddev, min, max number
 	scale, shape           number
 	perReadWrite           bool
+	phase                  word
 }
 
 func newLatencySettings() *latencySettings {
@@ -28,6 +29,12 @@ func newLatencySettings() *latencySettings {
 		},
 		mean: milliseconds(), stddev: milliseconds(), min: milliseconds(), max: milliseconds(),
 		scale: milliseconds(), shape: positive(),
+		phase: word{
+			words: []string{string(faults.AtConnect), string(faults.AtData), string(faults.AtBoth)},
+			means: map[string]string{
+				string(faults.AtConnect): "the answer to a connect", string(faults.AtData): "the bytes", string(faults.AtBoth): "both, each with a draw of its own",
+			},
+		},
 	}
 }
 
@@ -43,6 +50,9 @@ func (f *latencySettings) add(s section) {
 	s.value(&f.shape, "latency-shape", "shape of pareto and pareto-normal; the smaller, the longer the tail", "FAULT_LATENCY_SHAPE")
 	more(s.toggle(&f.perReadWrite, "latency-per-read-write", "delay every piece, not only the first of a connection or request", "FAULT_LATENCY_PER_READ_WRITE"),
 		"Pieces keep their order and travel side by side, so the link carries as much as before.")
+	more(s.value(&f.phase, "latency-on", "what is delayed: connect, data or both", "FAULT_LATENCY_ON"),
+		"By default both where a connect(2) itself waits for the upstream, and otherwise data. At connect each of the links has a draw of its own, "+
+			"and the answer waits for their sum: a connect(2), an answer to CONNECT, or else, on a new connection, the first bytes to the server.")
 }
 
 // latencyParameters are all flags of which a distribution takes some.
@@ -90,7 +100,10 @@ func (f *latencySettings) fault(links faults.Links, line *commandLine) (faults.F
 		return nil, usage(fmt.Sprintf("--latency-min %s is above --latency-max %s (both in ms)", &f.min, &f.max),
 			fmt.Sprintf("did you mean `--latency-min %s --latency-max %s`?", &f.max, &f.min))
 	}
-	latency := faults.Latency{Delay: f.delay(), On: links, PerReadWrite: f.perReadWrite}
+	if f.phase.value == string(faults.AtConnect) {
+		line.ignore("with --latency-on connect", "latency-per-read-write")
+	}
+	latency := faults.Latency{Delay: f.delay(), On: links, PerReadWrite: f.perReadWrite, Phase: faults.Phase(f.phase.value)}
 	return latency, invalid(latency, "latency-distribution", name)
 }
 

@@ -175,6 +175,9 @@ func TestRefused(t *testing.T) {
 		{"run --latency-direction Both", "--latency-direction `Both` is unknown; it must be ingress, egress or both", ""},
 		{"run --latency-distribution flat", "`flat` is unknown; it must be normal, uniform, pareto or pareto-normal", ""},
 		{"run --with-latency", "--latency-distribution normal needs --latency-mean", "--latency-mean 300"},
+		{"run --latency-on reads", "--latency-on `reads` is unknown; it must be connect, data or both", ""},
+		{"run --with-connect-error --connect-error-kind refuse", "`refuse` is unknown; it must be refused, reset, host-unreachable, net-unreachable or timeout", "refused"},
+		{"run --with-connect-error --connect-error-probability 2", "--connect-error-probability `2` must be a number from 0 to 1", ""},
 		{"run --with-latency --latency-distribution uniform", "uniform needs --latency-max", "--latency-max 300"},
 		{"run --with-latency --latency-distribution pareto", "pareto needs --latency-scale and --latency-shape", "--latency-shape 3"},
 		{"run --with-latency --latency-distribution uniform --latency-min 50 --latency-max 10",
@@ -281,12 +284,13 @@ func TestVariablesRefused(t *testing.T) {
 // TestIdleFlags are said to do nothing, and the run goes on.
 func TestIdleFlags(t *testing.T) {
 	for args, want := range map[string]string{
-		"run --latency-mean 300":                                                "--latency-mean does nothing without --with-latency\n",
-		"run --with-latency=false --latency-sched 5%":                           "--latency-sched does nothing without --with-latency\n",
-		"run --latency-per-read-write=false":                                    "",
-		"run --http-response-status 500":                                        "--http-response-status does nothing without --with-http-response\n",
-		"run --with-latency --latency-mean 300 --latency-max 5":                 "--latency-max does nothing with --latency-distribution normal, which takes --latency-mean, --latency-stddev\n",
-		"run --with-latency --latency-mean 300 --latency-side client":           "",
+		"run --latency-mean 300":                      "--latency-mean does nothing without --with-latency\n",
+		"run --with-latency=false --latency-sched 5%": "--latency-sched does nothing without --with-latency\n",
+		"run --with-latency --latency-mean 300 --latency-on connect --latency-per-read-write": "--latency-per-read-write does nothing with --latency-on connect\n",
+		"run --latency-per-read-write=false":                                                  "",
+		"run --http-response-status 500":                                                      "--http-response-status does nothing without --with-http-response\n",
+		"run --with-latency --latency-mean 300 --latency-max 5":                               "--latency-max does nothing with --latency-distribution normal, which takes --latency-mean, --latency-stddev\n",
+		"run --with-latency --latency-mean 300 --latency-side client":                         "",
 		"run --tail --no-ui":                                                    "--tail does nothing with --no-ui\n",
 		"run --transparent off --cgroup /x":                                     "--cgroup does nothing with --transparent off\n",
 		"run --transparent off --capture-pid 5":                                 "--capture-pid does nothing with --transparent off\n",
@@ -322,12 +326,12 @@ func TestTheIssuesCommand(t *testing.T) {
 
 // TestOrderOfFaults is that in which pieces meet them, not that of the flags.
 func TestOrderOfFaults(t *testing.T) {
-	o := try(nil, strings.Fields("run --with-slow-close --with-slice --with-truncate --with-reset --with-http-response --with-bandwidth --with-blackhole --with-packet-loss --with-jitter --with-latency --latency-mean 1")...)
+	o := try(nil, strings.Fields("run --with-slow-close --with-slice --with-truncate --with-reset --with-http-response --with-bandwidth --with-blackhole --with-packet-loss --with-jitter --with-latency --latency-mean 1 --with-connect-error")...)
 	var names []string
 	for _, f := range o.cfg.Faults {
 		names = append(names, f.Name())
 	}
-	if want := []string{"latency", "jitter", "packet-loss", "blackhole", "bandwidth", "http-response", "reset", "truncate", "slice", "slow-close"}; !slices.Equal(names, want) {
+	if want := []string{"connect-error", "latency", "jitter", "packet-loss", "blackhole", "bandwidth", "http-response", "reset", "truncate", "slice", "slow-close"}; !slices.Equal(names, want) {
 		t.Errorf("%q, want %q; %s", names, want, o.stderr)
 	}
 }

@@ -197,6 +197,8 @@ func did(in *agent.Injected, on *agent.LinkInjected) row {
 		return shareOf(in, "packets")
 	case faults.HTTPResponse:
 		return shareOf(in, "requests")
+	case faults.ConnectError:
+		return shareOf(in, "connections")
 	case faults.Slice:
 		return inRole(style.Accent, words.Counted(in.Tried, "piece"))
 	case faults.Blackhole, faults.Truncate:
