@@ -187,6 +187,7 @@ type forwarded struct {
 	lives    func() // ends the wait for the time at which a fault resets the flow
 
 	dialling sync.RWMutex // held for reading by who dials
+	over     bool         // and nobody may dial any more
 
 	mu   sync.Mutex
 	conn net.Conn // to the upstream, once there is one
@@ -200,8 +201,8 @@ type forwardedKey struct{}
 func (fw *forwarded) dial(s *Server, address string) (*net.TCPConn, error) {
 	fw.dialling.RLock()
 	defer fw.dialling.RUnlock()
-	if err := fw.ctx.Err(); err != nil {
-		return nil, err
+	if fw.over {
+		return nil, fw.ctx.Err()
 	}
 	return s.reach(fw.ctx, fw.flow, faults.Accepted, address, netip.Addr{})
 }
@@ -210,7 +211,8 @@ func (fw *forwarded) dial(s *Server, address string) (*net.TCPConn, error) {
 func (fw *forwarded) undialled() {
 	fw.cancel()
 	fw.dialling.Lock()
-	fw.dialling.Unlock()
+	defer fw.dialling.Unlock()
+	fw.over = true
 }
 
 func forwardedBy(r *http.Request) *forwarded { return r.Context().Value(forwardedKey{}).(*forwarded) }

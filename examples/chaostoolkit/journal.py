@@ -3,8 +3,9 @@
 
     journal.py [journal.json]
 
-fault's own words are the last line of what run_proxy returns: how many
-connections it delayed, and by how much. The probes measured how long their
+fault's own words are the last line of what run_proxy returns: how many delays
+there were, and how long; a connection may have one in its connect and one
+behind it. The probes measured how long their
 connections took, before run_proxy and during it; the difference is what their
 users waited. Exit code 1: the two differ by more than 5 %, nothing was delayed,
 or an activity failed, on which Chaos Toolkit itself does not insist.
@@ -69,7 +70,7 @@ def agree(runs: list[dict], at: int, summary: dict) -> bool:
     before, during = measured(runs, at, ended)
     usual = mean(before) if before else 0.0
     waited = 1000 * sum(s - usual for s in during)
-    print(f"fault:  {summary['flows']['matched']} connections matched, {n} delayed by {said / n if n else 0:.1f} ms"
+    print(f"fault:  {summary['flows']['matched']} connections matched, {n} delays of {said / n if n else 0:.1f} ms"
           f" in the mean; ended by {summary['reason']}")
     print(f"probes: {len(during)} measured, {len(before)} without it; they waited {waited / 1000:.3f} s longer in all,"
           f" of which fault says {said / 1000:.3f} s")

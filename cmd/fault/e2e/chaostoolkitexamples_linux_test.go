@@ -22,13 +22,13 @@ func testToolkitExamples(t *testing.T) {
 		delays int64
 		reason string
 	}{
-		{"guide.json", nil, "transparent", 10, 10, "signal"},
-		{"guide.yaml", nil, "transparent", 10, 10, "signal"},
+		{"guide.json", nil, "transparent", 10, 20, "signal"},
+		{"guide.yaml", nil, "transparent", 10, 20, "signal"},
 		{"guide.yaml", asNobody, "explicit", 0, 0, "signal"},
 		{"unprivileged.yaml", nil, "transparent", 10, 10, "signal"},
 		{"unprivileged.yaml", asNobody, "explicit", 10, 10, "signal"},
-		{"duration.yaml", nil, "transparent", 8, 4, "duration"},
-		{"verbose.yaml", nil, "transparent", 5, 5, "signal"},
+		{"duration.yaml", nil, "transparent", 8, 8, "duration"},
+		{"verbose.yaml", nil, "transparent", 5, 10, "signal"},
 		{"demo.yaml", nil, "explicit", 15, 15, "signal"},
 		{"demo.yaml", asNobody, "explicit", 15, 15, "signal"},
 	} {
@@ -45,7 +45,7 @@ func testToolkitExamples(t *testing.T) {
 			if tc.delays > 0 {
 				told, _, _ := finish(t, nil, program(t, "python3", examples("journal.py"), k.dir+"/journal.json"))
 				t.Log(told)
-				if !strings.HasPrefix(told, fmt.Sprintf("fault:  %d connections matched, %d delayed by ", tc.flows, tc.delays)) {
+				if !strings.HasPrefix(told, fmt.Sprintf("fault:  %d connections matched, %d delays of ", tc.flows, tc.delays)) {
 					t.Error("journal.py does not say so")
 				}
 			}

@@ -72,7 +72,8 @@ func slowsEachConnection(t *testing.T, h *host, prepare func(*testing.T, *host) 
 	}
 	do, baseline := alone(func() client { return prepare(t, h) }, once)
 
-	a := h.run(t, append(latency, "--seed", strconv.Itoa(seed))...)
+	// What is drawn for the connects is not what is drawn for the bytes.
+	a := h.run(t, append(latency, "--latency-on", "data", "--seed", strconv.Itoa(seed))...)
 	drawn := draws(connections)
 	var added, off []time.Duration
 	for i := range connections {

@@ -1,0 +1,45 @@
+package e2e
+
+import (
+	_ "embed"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+//go:embed testdata/connect/times.py
+var connectTimes string
+
+// TestHandshake holds what a program measures of a latency: what connect(2)
+// takes, and what the first bytes take behind it.
+func TestHandshake(t *testing.T) {
+	needs(t, "python3")
+	t.Parallel()
+	const delay, usual = 300, 100 // ms; the usual is what a busy machine takes
+	server := newServer(t)
+	echoes := []string{server.serveEcho(t, "192.0.2.10:0"), server.serveEcho(t, "[2001:db8::10]:0")}
+	for on, want := range map[string][2]int{
+		"":        {delay, delay},
+		"both":    {delay, delay},
+		"connect": {delay, 0},
+		"data":    {0, delay},
+	} {
+		h := newClient(t, server)
+		t.Run("on "+on, func(t *testing.T) {
+			flags := []string{"--with-latency", "--latency-mean", "300", "--upstream", "*"}
+			if on != "" {
+				flags = append(flags, "--latency-on", on)
+			}
+			h.run(t, flags...)
+			path := writeFile(t, filepath.Join(sharedDir(t), "times.py"), connectTimes)
+			for _, line := range printed(t, h, program(t, "python3", append([]string{path}, echoes...)...)) {
+				f := strings.Fields(line)
+				for i, part := range []string{"connect", "answer"} {
+					if took := number(t, f[i+1]); took < want[i] || took > want[i]+usual {
+						t.Errorf("%s: the %s took %d ms, want %d", f[0], part, took, want[i])
+					}
+				}
+			}
+		})
+	}
+}
