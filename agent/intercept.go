@@ -214,7 +214,7 @@ func (i *interception) origin(c net.Conn) (proxy.Intercepted, bool, error) {
 func (i *interception) intercepted(o bpf.Origin) proxy.Intercepted {
 	return proxy.Intercepted{
 		Destination: o.Destination,
-		Source:      o.Source,
+		Socket:      proxy.Socket{Source: o.Source, Mark: o.Mark, TOS: o.TOS},
 		Process: proxy.Process{
 			PID: o.PID, UID: o.UID, Name: processName(o.PID, o.TID, o.Thread),
 			Cgroup: o.Cgroup, Netns: o.Netns,

@@ -76,6 +76,10 @@ type Origin struct {
 	Destination netip.AddrPort
 	// Source is the address that the caller had bound, invalid if none.
 	Source netip.Addr
+	// Mark and TOS are the SO_MARK and the IP_TOS, or IPV6_TCLASS, of the
+	// caller's socket.
+	Mark uint32
+	TOS  uint8
 	// PID, TID and UID are the caller's as the initial namespaces see them.
 	PID, TID, UID uint32
 	// Thread is the name of the calling thread, up to 15 bytes; empty where

@@ -83,6 +83,48 @@ static __always_inline void describe_caller(struct origin *o)
 		bpf_get_current_comm(o->comm, sizeof(o->comm));
 }
 
+/* Enough of the kernel's types to find what is of IPv4 on an IPv6 socket, and
+ * one bit; their places are relocated. */
+struct sock_common___fault {
+	unsigned char skc_ipv6only : 1;
+} __attribute__((preserve_access_index));
+struct sock___fault {
+	struct sock_common___fault __sk_common;
+} __attribute__((preserve_access_index));
+struct inet_sock___fault {
+	struct sock___fault sk;
+	__u8 tos;
+} __attribute__((preserve_access_index));
+struct inet_connection_sock___fault {
+	struct inet_sock___fault icsk_inet;
+} __attribute__((preserve_access_index));
+struct tcp_sock___fault {
+	struct inet_connection_sock___fault inet_conn;
+} __attribute__((preserve_access_index));
+struct tcp6_sock___fault {
+	struct tcp_sock___fault tcp;
+} __attribute__((preserve_access_index));
+
+/* type_of_service is what the caller's packets would have had. Of IPv4 through
+ * an IPv6 socket no helper tells. */
+static __always_inline __u8 type_of_service(struct bpf_sock_addr *ctx, const struct origin *o,
+					    bool reads_kernel)
+{
+	struct tcp6_sock___fault *tcp6;
+	int tos = 0;
+
+	if (o->family == AF_INET) {
+		bpf_getsockopt(ctx, SOL_IP, IP_TOS, &tos, sizeof(tos));
+	} else if (!is_mapped(o)) {
+		bpf_getsockopt(ctx, SOL_IPV6, IPV6_TCLASS, &tos, sizeof(tos));
+	} else if (reads_kernel) {
+		tcp6 = (void *)bpf_skc_to_tcp6_sock(ctx->sk);
+		if (tcp6)
+			return BPF_CORE_READ(tcp6, tcp.inet_conn.icsk_inet.tos);
+	}
+	return tos;
+}
+
 /* is_agents says whether another agent dials. It costs more than to compare the
  * priority, and is asked only about what would be diverted. */
 static __always_inline bool is_agents(struct bpf_sock_addr *ctx)
@@ -139,6 +181,8 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf
 	if (origins_put - origins_taken >= ORIGINS_MAX - 1024)
 		return VERDICT_MAP_FULL;
 	describe_caller(o);
+	o->mark = sk->mark;
+	o->tos = type_of_service(ctx, o, reads_kernel);
 	kept = bpf_sk_storage_get(&destinations, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	if (!kept)
 		return VERDICT_MAP_FULL;
@@ -185,26 +229,6 @@ static __always_inline int divert4(struct bpf_sock_addr *ctx, bool reads_kernel)
 	}
 	return 1;
 }
-
-/* Enough of the kernel's types to find one bit; its place is relocated. */
-struct sock_common___fault {
-	unsigned char skc_ipv6only : 1;
-} __attribute__((preserve_access_index));
-struct sock___fault {
-	struct sock_common___fault __sk_common;
-} __attribute__((preserve_access_index));
-struct inet_sock___fault {
-	struct sock___fault sk;
-} __attribute__((preserve_access_index));
-struct inet_connection_sock___fault {
-	struct inet_sock___fault icsk_inet;
-} __attribute__((preserve_access_index));
-struct tcp_sock___fault {
-	struct inet_connection_sock___fault inet_conn;
-} __attribute__((preserve_access_index));
-struct tcp6_sock___fault {
-	struct tcp_sock___fault tcp;
-} __attribute__((preserve_access_index));
 
 /* ipv6_peer says whether the socket can have an IPv4-mapped peer, which our
  * listener is. The kernel sets skc_ipv6only for IPV6_V6ONLY and for a bind(2)

@@ -36,9 +36,11 @@ type interceptOrigin struct {
 	Addr     [16]uint8
 	Source   [16]uint8
 	Comm     [16]int8
+	Mark     uint32
 	Seq      uint32
 	Held     uint8
-	Padding  [3]uint8
+	Tos      uint8
+	Padding  [6]uint8
 }
 
 type interceptRuleFlags uint32

@@ -64,6 +64,7 @@ func TestIntercept(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			tos := setSocket(t, fd, tc.to.Addr())
 			if tc.bind.IsValid() {
 				if err := unix.Bind(fd, sockaddr(tc.bind)); err != nil {
 					t.Fatal(err)
@@ -92,6 +93,9 @@ func TestIntercept(t *testing.T) {
 			}
 			if o.Source != source {
 				t.Errorf("source %v, want %v", o.Source, source)
+			}
+			if o.Mark != testMark || o.TOS != tos {
+				t.Errorf("mark %d, type of service %#x, want %d and %#x", o.Mark, o.TOS, testMark, tos)
 			}
 			if o.PID != uint32(os.Getpid()) || o.UID != 0 || o.Netns != h.ns.Inode() || o.Thread == "" || o.IPv6 != (tc.family == unix.AF_INET6) {
 				t.Errorf("origin %+v", o)
@@ -407,4 +411,26 @@ func disconnect(t *testing.T, fd int) {
 	if err := rawConnect(fd, unspec[:]); err != nil {
 		t.Fatal(fmt.Errorf("disconnect: %w", err))
 	}
+}
+
+const testMark = 77
+
+// setSocket sets what of a socket decides how its packets travel. It returns
+// the type of service that packets to an address have.
+func setSocket(t *testing.T, fd int, to netip.Addr) uint8 {
+	t.Helper()
+	const tos, class = 0x10, 0x20
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, testMark); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_TOS, tos); err != nil {
+		t.Fatal(err)
+	}
+	if to.Unmap().Is4() {
+		return tos
+	}
+	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, class); err != nil {
+		t.Fatal(err)
+	}
+	return class
 }

@@ -23,8 +23,12 @@
 #define SOCK_DGRAM 2
 #define LOOPBACK_IFINDEX 1
 #define DNS_PORT 53
+#define SOL_IP 0
+#define IP_TOS 1
 #define SOL_TCP 6
 #define TCP_KEEPINTVL 5
+#define SOL_IPV6 41
+#define IPV6_TCLASS 67
 #define ORIGINS_MAX 65536
 
 /* Where the listener of this agent is, in network order. A caller in another
@@ -130,9 +134,11 @@ struct origin {
 	__u8 addr[16];	 /* where it was going */
 	__u8 source[16]; /* the address that the caller bound, or zero */
 	char comm[16];	 /* name of the calling thread */
+	__u32 mark;	 /* SO_MARK of the caller's socket */
 	__be32 seq;	 /* of the SYN that is held */
 	__u8 held;
-	__u8 padding[3];
+	__u8 tos; /* IP_TOS of the caller's socket, or IPV6_TCLASS */
+	__u8 padding[6];
 };
 
 /* The record travels on the caller's socket from connect(2) to the moment its

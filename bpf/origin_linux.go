@@ -43,6 +43,8 @@ func fromKernel(o interceptOrigin) Origin {
 		Cgroup:      o.Cgroup,
 		Netns:       o.Netns,
 		IPv6:        o.Family == unix.AF_INET6,
+		Mark:        o.Mark,
+		TOS:         o.Tos,
 	}
 	if o.Source != [16]uint8{} {
 		origin.Source = netip.AddrFrom16(o.Source).Unmap()

@@ -35,7 +35,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		matched(s.addresses(r.Context(), to.Host))
 	}
 	// The request's context ends when the client goes away.
-	upstream, err := s.reach(r.Context(), f, faults.Asked, to.String(), netip.Addr{})
+	upstream, err := s.reach(r.Context(), f, faults.Asked, to.String(), Socket{})
 	if err != nil {
 		if !before {
 			matched(nil)

@@ -9,10 +9,10 @@ import (
 	"syscall"
 )
 
-// dialer gives the dialer for a flow: its sockets are exempt from
-// interception, have no keepalive of ours that would hide a dead peer, no
+// dialer gives the dialer for a flow: its sockets are like a program's, exempt
+// from interception, have no keepalive of ours that would hide a dead peer, no
 // time limit but the kernel's, and never lead back to us.
-func (s *Server) dialer(source netip.Addr) *net.Dialer {
+func (s *Server) dialer(like Socket) *net.Dialer {
 	d := &net.Dialer{
 		KeepAlive: -1,
 		Resolver:  s.resolver(),
@@ -20,15 +20,19 @@ func (s *Server) dialer(source netip.Addr) *net.Dialer {
 			if s.isSelf(address) {
 				return ErrSelf
 			}
+			// A type of service sets a priority, which Exempt has a use for.
+			if err := like.apply(network, c); err != nil {
+				return err
+			}
 			if err := s.exempt(network, address, c); err != nil {
 				return err
 			}
-			return prepareSocket(c, source.IsValid())
+			return keepUrgent(c)
 		},
 	}
 	d.SetMultipathTCP(false)
-	if source.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
+	if like.Source.IsValid() {
+		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(like.Source, 0))
 	}
 	return d
 }
@@ -48,8 +52,8 @@ func (s *Server) exempt(network, address string, c syscall.RawConn) error {
 }
 
 // dial connects to an upstream, a literal address or a name.
-func (s *Server) dial(ctx context.Context, address string, source netip.Addr) (*net.TCPConn, error) {
-	c, err := s.dialer(source).DialContext(ctx, "tcp", address)
+func (s *Server) dial(ctx context.Context, address string, like Socket) (*net.TCPConn, error) {
+	c, err := s.dialer(like).DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httputil"
-	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
@@ -204,7 +203,7 @@ func (fw *forwarded) dial(s *Server, address string) (*net.TCPConn, error) {
 	if fw.over {
 		return nil, fw.ctx.Err()
 	}
-	return s.reach(fw.ctx, fw.flow, faults.Accepted, address, netip.Addr{})
+	return s.reach(fw.ctx, fw.flow, faults.Accepted, address, Socket{})
 }
 
 // undialled ends the dialling, after which nothing of the flow is touched.

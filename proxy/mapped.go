@@ -39,7 +39,7 @@ func (s *Server) mapped(c *net.TCPConn, m mapping.Mapping) {
 		return
 	}
 	f.Err = s.relay(f, c, early, func(ctx context.Context) (stream, error) {
-		conn, err := s.reach(ctx, f, faults.Accepted, m.Target(), netip.Addr{})
+		conn, err := s.reach(ctx, f, faults.Accepted, m.Target(), Socket{})
 		if err != nil || m.TLS == mapping.NoTLS {
 			return asStream(conn, err)
 		}

@@ -14,11 +14,21 @@ type Origin func(net.Conn) (Intercepted, bool, error)
 type Intercepted struct {
 	// Destination is where the program asked to go.
 	Destination netip.AddrPort
-	// Source is the address that the program had bound, invalid if none. The
-	// upstream is dialled from it.
-	Source netip.Addr
+	// Socket is how the program had set up its socket.
+	Socket Socket
 	// Process is who asked.
 	Process Process
+}
+
+// Socket is what of a program's socket decides how its packets travel. The
+// upstream is dialled with the same.
+type Socket struct {
+	// Source is the address that it is bound to, invalid if none.
+	Source netip.Addr
+	// Mark is its SO_MARK. Who may not set that (CAP_NET_ADMIN) dials without.
+	Mark uint32
+	// TOS is its IP_TOS, or IPV6_TCLASS.
+	TOS uint8
 }
 
 // Process is the caller of connect(2).

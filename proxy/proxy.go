@@ -129,7 +129,7 @@ func (s *Server) accept(ln *net.TCPListener, handle func(*net.TCPConn)) error {
 				defer s.done()
 				_ = c.SetKeepAlive(false) // the far side's silence is not ours to break
 				if raw, err := c.SyscallConn(); err == nil {
-					_ = prepareSocket(raw, false)
+					_ = keepUrgent(raw)
 				}
 				handle(c)
 			}()
@@ -196,7 +196,7 @@ func (s *Server) intercept(client netip.AddrPort, origin Intercepted) *Flow {
 // dialOrigin dials where a diverted connection was going.
 func (s *Server) dialOrigin(f *Flow, wait faults.Wait, origin Intercepted) func(context.Context) (stream, error) {
 	return func(ctx context.Context) (stream, error) {
-		return asStream(s.reach(ctx, f, wait, origin.Destination.String(), origin.Source))
+		return asStream(s.reach(ctx, f, wait, origin.Destination.String(), origin.Socket))
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"syscall"
 	"time"
 
@@ -43,12 +42,12 @@ func failedBy(err error, how faults.ConnectFailure) bool {
 // connection meets. When it returns, a client that waits in that way may be
 // told. What a fault did is a [FaultError]; of a client that is told nothing it
 // returns when ctx ends, and with [ErrEnded] when the run does.
-func (s *Server) reach(ctx context.Context, f *Flow, wait faults.Wait, address string, source netip.Addr) (*net.TCPConn, error) {
+func (s *Server) reach(ctx context.Context, f *Flow, wait faults.Wait, address string, like Socket) (*net.TCPConn, error) {
 	if !f.Matched || !s.Plan.Connects(wait) {
-		return s.dial(ctx, address, source)
+		return s.dial(ctx, address, like)
 	}
 	a := &attempt{server: s, flow: f, life: life{stop: ctx.Done(), ending: s.ending}, made: s.Plan.Connect(f.ID, s.Clock.Now(), wait)}
-	conn, err := a.dial(ctx, address, source)
+	conn, err := a.dial(ctx, address, like)
 	if ctx.Err() != nil || errors.Is(err, ErrEnded) {
 		return conn, err // and nobody waits any more
 	}
@@ -71,7 +70,7 @@ type attempt struct {
 }
 
 // dial connects, or fails as a fault has it.
-func (a *attempt) dial(ctx context.Context, address string, source netip.Addr) (*net.TCPConn, error) {
+func (a *attempt) dial(ctx context.Context, address string, like Socket) (*net.TCPConn, error) {
 	if how := a.made.Fail; how != "" {
 		a.tell(false, 0)
 		return nil, &FaultError{a.by, how}
@@ -79,7 +78,7 @@ func (a *attempt) dial(ctx context.Context, address string, source netip.Addr) (
 	if err := a.await(a.made.Dial); err != nil {
 		return nil, err
 	}
-	return a.server.dial(ctx, address, source)
+	return a.server.dial(ctx, address, like)
 }
 
 // await waits until a time that faults have set, and tells what they did.

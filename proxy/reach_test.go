@@ -339,7 +339,7 @@ func TestReachForHeldClients(t *testing.T) {
 				time.AfterFunc(quiet, func() { left.Store(true); cancel() })
 			}
 			began := time.Now()
-			_, err := p.reach(ctx, f, faults.Held, listen(t).Addr().String(), netip.Addr{})
+			_, err := p.reach(ctx, f, faults.Held, listen(t).Addr().String(), Socket{})
 			if took := time.Since(began); !errors.Is(err, errnos[how]) || took < d || left.Load() != (how == faults.TimedOut) {
 				t.Errorf("%v after %v", err, took)
 			}

@@ -1,22 +1,53 @@
 package proxy
 
 import (
+	"errors"
 	"net"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// prepareSocket sets what a socket needs before it connects. Urgent bytes stay
-// in the stream, instead of being dropped by a relay that never asks for them.
-func prepareSocket(c syscall.RawConn, bound bool) error {
+// keepUrgent has urgent bytes stay in the stream, instead of being dropped by a
+// relay that never asks for them.
+func keepUrgent(c syscall.RawConn) error {
+	return setOptions(c, option{unix.SOL_SOCKET, unix.SO_OOBINLINE, 1})
+}
+
+// apply sets up a socket that is about to be bound and to connect.
+func (s Socket) apply(network string, c syscall.RawConn) error {
+	var all []option
+	if s.Source.IsValid() {
+		// Otherwise bind(2) takes one port of the host for each flow, wherever
+		// it goes.
+		all = append(all, option{unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1})
+	}
+	switch {
+	case s.TOS == 0:
+	case network == "tcp4":
+		all = append(all, option{unix.IPPROTO_IP, unix.IP_TOS, int(s.TOS)})
+	default:
+		all = append(all, option{unix.IPPROTO_IPV6, unix.IPV6_TCLASS, int(s.TOS)})
+	}
+	if err := setOptions(c, all...); err != nil || s.Mark == 0 {
+		return err
+	}
+	err := setOptions(c, option{unix.SOL_SOCKET, unix.SO_MARK, int(s.Mark)})
+	if errors.Is(err, unix.EPERM) {
+		return nil
+	}
+	return err
+}
+
+type option struct{ level, name, value int }
+
+func setOptions(c syscall.RawConn, all ...option) error {
 	var err error
 	cerr := c.Control(func(fd uintptr) {
-		err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
-		if err == nil && bound {
-			// Otherwise bind(2) takes one port of the host for each flow,
-			// wherever it goes.
-			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+		for _, o := range all {
+			if err = unix.SetsockoptInt(int(fd), o.level, o.name, o.value); err != nil {
+				return
+			}
 		}
 	})
 	if cerr != nil {

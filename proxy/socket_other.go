@@ -7,7 +7,11 @@ import (
 	"syscall"
 )
 
-func prepareSocket(syscall.RawConn, bool) error { return nil }
+// keepUrgent has nothing to set here.
+func keepUrgent(syscall.RawConn) error { return nil }
+
+// apply has nothing to set: programs are known on Linux only.
+func (s Socket) apply(string, syscall.RawConn) error { return nil }
 
 // broken cannot tell here; a reset shows at the next read or write.
 func broken(*net.TCPConn) error { return nil }

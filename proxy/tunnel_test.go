@@ -225,7 +225,7 @@ func TestIntercepted(t *testing.T) {
 	var matched []string
 	p := run(t, &Server{
 		Origin: func(net.Conn) (Intercepted, bool, error) {
-			return Intercepted{Destination: loopback(ln), Source: loopback(ln).Addr(), Process: process}, true, nil
+			return Intercepted{Destination: loopback(ln), Socket: Socket{Source: loopback(ln).Addr()}, Process: process}, true, nil
 		},
 		Plan: delayed(constant(faults.Never/2), false, 1), // passing through is passing through
 		Matches: func(host string, port uint16, _ func() []netip.Addr) bool {
