@@ -1,5 +1,5 @@
-# Connects to each address of the command line, and prints how many ms that and
-# the first byte of an answer took: ADDRESS CONNECT ANSWER.
+# Connects to each address of the command line, and prints how many ms it took
+# until that was done, and until the first byte came: ADDRESS CONNECT FIRST-BYTE.
 import socket
 import sys
 import time
@@ -14,7 +14,6 @@ for address in sys.argv[1:]:
     began = time.monotonic()
     s = socket.create_connection((host.strip("[]"), int(port)), 10)
     connect = ms(began)
-    began = time.monotonic()
     s.sendall(b"hello\n")
     s.recv(1)
     print(address, connect, ms(began))
