@@ -15,17 +15,23 @@ import (
 func init() { roles["dial"] = dialEach }
 
 // dialEach connects to each address of the arguments, and prints what became
-// of it: WAY ADDRESS/PORT RESULT.
+// of it: WAY ADDRESS/PORT RESULT MS ms.
 func dialEach(targets []string) error {
 	told := make([]string, 2*len(targets))
 	var all sync.WaitGroup
 	for i, target := range targets {
-		all.Go(func() { told[2*i] = "plain " + target + " " + dialled(target, 8*time.Second) })
-		all.Go(func() { told[2*i+1] = "timeout " + target + " " + dialled(target, 5*time.Second) })
+		all.Go(func() { told[2*i] = "plain " + target + " " + timed(target, 8*time.Second) })
+		all.Go(func() { told[2*i+1] = "timeout " + target + " " + timed(target, 5*time.Second) })
 	}
 	all.Wait()
 	fmt.Println(strings.Join(told, "\n"))
 	return nil
+}
+
+func timed(target string, timeout time.Duration) string {
+	began := time.Now()
+	outcome := dialled(target, timeout)
+	return fmt.Sprintf("%s %d ms", outcome, time.Since(began).Milliseconds())
 }
 
 func dialled(target string, timeout time.Duration) string {

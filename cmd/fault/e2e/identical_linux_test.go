@@ -58,7 +58,7 @@ type clientEnd struct {
 	Results []string
 }
 
-// TestIdentical holds that an idle agent is invisible: what two programs say to
+// TestIdentical holds that an agent is invisible whose faults do not hit: what two programs say to
 // each other is the same with it and without. On its way through a tunnel, a
 // mapping or an intercepted connection no byte may change; through the forward
 // proxy heads may be spelled another way, but have to say the same.
@@ -77,7 +77,7 @@ func TestIdentical(t *testing.T) {
 					continue
 				}
 				flows[l] += want.flows(t, l)
-				t.Run(string(l.way), func(t *testing.T) {
+				t.Run(fmt.Sprintf("%s faults=%t", l.way, l.faults), func(t *testing.T) {
 					t.Parallel()
 					d.isTheSame(t, l, want)
 				})

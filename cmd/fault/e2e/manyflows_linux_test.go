@@ -110,11 +110,7 @@ func (l load) String() string {
 
 func (a *agent) load(t *testing.T, origins *ebpf.Map) load {
 	t.Helper()
-	l := load{descriptors: len(a.descriptors()), threads: a.threads(t)}
-	for key, value, all := []byte(nil), []byte(nil), origins.Iterate(); all.Next(&key, &value); {
-		l.origins++
-	}
-	return l
+	return load{descriptors: len(a.descriptors()), threads: a.threads(t), origins: entries(origins)}
 }
 
 // mapNamed opens one of the agent's maps.

@@ -40,31 +40,49 @@ type line struct {
 	way
 	client, server *host
 	agent          *agent // nil if the way is direct
+	faults         bool   // of which none ever hits
 }
 
-func newLine(t *testing.T, w way) *line {
+// neverHit are all faults, each with a probability of 0.
+var neverHit = []string{
+	"--with-connect-error", "--connect-error-probability", "0",
+	"--with-latency", "--latency-mean", "300", "--latency-per-read-write", "--latency-probability", "0",
+	"--with-jitter", "--jitter-amplitude", "100", "--jitter-probability", "0",
+	"--with-packet-loss", "--packet-loss-rate", "0.5", "--packet-loss-probability", "0",
+	"--with-bandwidth", "--bandwidth-rate", "10", "--bandwidth-probability", "0",
+	"--with-blackhole", "--blackhole-probability", "0",
+	"--with-reset", "--reset-probability", "0",
+	"--with-truncate", "--truncate-probability", "0",
+	"--with-slice", "--slice-size", "1", "--slice-delay", "10", "--slice-probability", "0",
+	"--with-slow-close", "--slow-close-probability", "0",
+}
+
+func newLine(t *testing.T, w way, faults bool) *line {
 	t.Helper()
 	server := newServer(t)
-	l := &line{way: w, server: server, client: newClient(t, server)}
+	l := &line{way: w, server: server, client: newClient(t, server), faults: faults}
 	if w == direct {
 		return l
 	}
-	// No faults.
 	args := []string{"--upstream", "*", "--cgroup", l.client.isolate(t)}
 	if w == mapped {
 		args = append(args, "--proxy", mappingAddress+"="+serverAddress)
+	}
+	if faults {
+		args = append(args, neverHit...)
 	}
 	l.agent = l.client.run(t, args...)
 	return l
 }
 
-// newLines makes a direct line, and one for each way through an agent.
+// newLines makes a direct line, and for each way through an agent one without
+// faults and one with those that never hit.
 func newLines(t *testing.T) (bare *line, through []*line) {
 	t.Helper()
 	for _, w := range ways {
-		through = append(through, newLine(t, w))
+		through = append(through, newLine(t, w, false), newLine(t, w, true))
 	}
-	return newLine(t, direct), through
+	return newLine(t, direct, false), through
 }
 
 // through are the options by which curl goes this way.

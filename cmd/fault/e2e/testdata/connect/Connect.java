@@ -10,7 +10,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
-/** Connects to each address of the command line, and prints what became of it: WAY ADDRESS/PORT RESULT. */
+/** Connects to each address of the command line, and prints what became of it: WAY ADDRESS/PORT RESULT MS ms. */
 public class Connect {
 	interface Way {
 		String outcome(InetSocketAddress to) throws Exception;
@@ -57,13 +57,14 @@ public class Connect {
 
 	static String tell(String name, Way way, String target) {
 		String[] parts = target.split("/");
+		long began = System.nanoTime();
 		String outcome;
 		try {
 			outcome = way.outcome(new InetSocketAddress(parts[0], Integer.parseInt(parts[1])));
 		} catch (Exception e) {
 			outcome = "connect " + e.getClass().getSimpleName() + " " + e.getMessage();
 		}
-		return name + " " + target + " " + outcome.replace("\n", " ");
+		return name + " " + target + " " + outcome.replace("\n", " ") + " " + (System.nanoTime() - began) / 1_000_000 + " ms";
 	}
 
 	public static void main(String[] targets) throws Exception {

@@ -1,15 +1,16 @@
 // Connects to each address of the command line, and prints what became of it:
-// WAY ADDRESS/PORT RESULT.
+// WAY ADDRESS/PORT RESULT MS ms.
 const net = require("net");
 
 function attempt(target, timeout) {
   const [host, port] = target.split("/");
+  const began = Date.now();
   return new Promise((resolve) => {
     const s = net.connect({ host, port: Number(port) });
     let connected = false;
     const end = (text) => {
       s.destroy();
-      resolve(text);
+      resolve(`${text} ${Date.now() - began} ms`);
     };
     const timer = timeout && setTimeout(() => end("connect timeout"), timeout);
     s.on("connect", () => {

@@ -1,10 +1,11 @@
 # Connects to each address of the command line, in each way that a program can,
-# and prints what became of it: WAY ADDRESS PORT RESULT.
+# and prints what became of it: WAY ADDRESS/PORT RESULT MS ms.
 import concurrent.futures
 import errno
 import select
 import socket
 import sys
+import time
 
 
 def name(e):
@@ -59,7 +60,9 @@ def outcome(way, address, port):
 
 def tell(way, target):
     address, port = target.rsplit("/", 1)
-    return "%s %s %s" % (way.__name__, target, outcome(way, address, port))
+    began = time.monotonic()
+    told = outcome(way, address, port)
+    return "%s %s %s %d ms" % (way.__name__, target, told, 1000 * (time.monotonic() - began))
 
 
 ways = [blocking, with_timeout, non_blocking]
