@@ -68,6 +68,9 @@ type Config struct {
 	Seed uint64
 	// Duration ends the run that long after it is ready; 0 is never.
 	Duration time.Duration
+	// Precise has delays be watched for shortly before they end; see
+	// [proxy.NewExactClock].
+	Precise bool
 	// FailIfIdle makes it a failure that no flow matched.
 	FailIfIdle bool
 	// Ready is called once the run is ready, with the address for clients that
@@ -164,7 +167,12 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	if cfg.NoProxy && cut.programs == nil {
 		at.closeProxy()
 	}
-	r := newReporter(&cfg, cut)
+	clock, err := proxy.NewExactClock(cfg.Precise)
+	if err != nil {
+		return notStarted(ctx, &cfg, err)
+	}
+	defer clock.Close()
+	r := newReporter(&cfg, cut, clock)
 	accepting := at.serve(r.server)
 	failed := func(err error) (Report, error) {
 		_ = at.stop(accepting)

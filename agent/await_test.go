@@ -23,7 +23,7 @@ func run(t *testing.T, cfg *Config, ctx context.Context, meanwhile func(*reporte
 	json = written(func(programs *lines.Writer) {
 		text = written(func(people *lines.Writer) {
 			cfg.Out, cfg.JSON, cfg.Log = people, programs, zap.NewNop()
-			r := newReporter(cfg, &interception{})
+			r := newReporter(cfg, &interception{}, proxy.NewClock())
 			r.beginStates()
 			if meanwhile != nil {
 				go meanwhile(r)
@@ -203,7 +203,7 @@ func TestVerdict(t *testing.T) {
 		{nil, nil, proxy.EntryIntercepted, "", ""},
 	} {
 		cfg := &Config{Upstreams: upstreamsOf(t, tc.upstreams...), HTTPUpstream: tc.to, Log: zap.NewNop()}
-		r := newReporter(cfg, &interception{})
+		r := newReporter(cfg, &interception{}, proxy.NewClock())
 		if got := r.verdict(&proxy.Flow{Entry: tc.entry, Host: tc.host}); got != tc.want {
 			t.Errorf("%+v: %q", tc, got)
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/faults"
+	"github.com/faultproxy/fault/proxy"
 )
 
 // events is what a run told programs.
@@ -175,7 +176,7 @@ func TestJSONAlone(t *testing.T) {
 		cfg := everything(t)
 		cfg.Tail, cfg.SummaryJSON = true, true
 		cfg.Out, cfg.JSON = w, w
-		r := newReporter(cfg, &interception{explicit: "no reason", hint: "none"})
+		r := newReporter(cfg, &interception{explicit: "no reason", hint: "none"}, proxy.NewClock())
 		told := make(chan string, 9)
 		cfg.Warn = func(text, _ string) { told <- text }
 		r.scene = newScene(r, &listeners{}, 0)
@@ -208,7 +209,7 @@ func TestOutputDropped(t *testing.T) {
 	}))
 	cfg := everything(t)
 	cfg.JSON = w
-	r := newReporter(cfg, &interception{})
+	r := newReporter(cfg, &interception{}, proxy.NewClock())
 	long := warning{code: "long", text: strings.Repeat("x", 64<<10)}
 	r.warning(long)
 	<-reached

@@ -30,7 +30,7 @@ func BenchmarkReporter(b *testing.B) {
 				if tc.shown {
 					cfg.Screen = nowhere{}
 				}
-				r := newReporter(cfg, &interception{})
+				r := newReporter(cfg, &interception{}, proxy.NewClock())
 				r.beginStates()
 				if tc.look {
 					stop := looking(r)
@@ -125,7 +125,7 @@ func loadFlow(r *reporter, i, hosts int) *proxy.Flow {
 func BenchmarkSnapshot(b *testing.B) {
 	cfg := everything(b)
 	cfg.Screen = nowhere{}
-	r := newReporter(cfg, &interception{})
+	r := newReporter(cfg, &interception{}, proxy.NewClock())
 	r.beginStates()
 	for i := range 2 * mostPairs {
 		f := loadFlow(r, i, 2*mostPairs)

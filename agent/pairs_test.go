@@ -136,7 +136,7 @@ func TestPace(t *testing.T) {
 func TestMemory(t *testing.T) {
 	cfg := everything(t)
 	cfg.Screen = nowhere{}
-	r := newReporter(cfg, &interception{})
+	r := newReporter(cfg, &interception{}, proxy.NewClock())
 	r.beginStates()
 	n := 0
 	heapAfter := func(flows int) uint64 {

@@ -51,9 +51,9 @@ type reporter struct {
 	pace  pace
 }
 
-func newReporter(cfg *Config, cut *interception) *reporter {
+func newReporter(cfg *Config, cut *interception, clock proxy.Clock) *reporter {
 	r := &reporter{
-		cfg: cfg, clock: proxy.NewClock(), cut: cut, out: cfg.Out, json: cfg.JSON, ids: ids(cfg.Faults),
+		cfg: cfg, clock: clock, cut: cut, out: cfg.Out, json: cfg.JSON, ids: ids(cfg.Faults),
 	}
 	if r.out == r.json {
 		r.out = nil

@@ -54,7 +54,7 @@ func (p *summaryText) narrowDelays(name string, in *Injected) {
 			p.printf("  %s\n", spaced(link))
 		}
 		on := &in.PerLink[link]
-		injected, late := measuredValues(on.Delay, 1), measuredValues(on.Late, 2)
+		injected, late := measuredValues(on.Delay, 1), measuredValues(on.Late, 3)
 		for i, value := range delayNames {
 			line := ruled{width: len("  mean")}
 			line.to(ends[0], p.look, 0, asked[i])

@@ -81,7 +81,7 @@ func (p *summaryText) delayed(r *Report) {
 		for _, link := range linksOf(in.Fault) {
 			on := &in.PerLink[link]
 			p.row("", "injected", measuredValues(on.Delay, 1), style.Accent, "  "+spaced(link))
-			p.row("", "late", measuredValues(on.Late, 2), style.Accent, "")
+			p.row("", "late", measuredValues(on.Late, 3), style.Accent, "")
 		}
 	}
 }

@@ -140,14 +140,13 @@ func (l life) wait(clock Clock, until time.Duration) error {
 			return ErrEnded
 		}
 	}
-	d := until - clock.Now()
-	if d <= 0 {
+	if until <= clock.Now() {
 		return nil
 	}
-	t := time.NewTimer(d)
-	defer t.Stop()
+	reached, cancel := clock.at(until)
+	defer cancel()
 	select {
-	case <-t.C:
+	case <-reached:
 		return nil
 	case <-l.stop:
 		return errStopped

@@ -27,15 +27,6 @@ var (
 	errStopped = errors.New("flow ended")
 )
 
-// Clock counts the time of a run.
-type Clock struct{ start time.Time }
-
-// NewClock starts at zero now.
-func NewClock() Clock { return Clock{time.Now()} }
-
-// Now is the time since the start, on the monotonic clock.
-func (c Clock) Now() time.Duration { return time.Since(c.start) }
-
 // shaping is a chain at work on the bytes of one reader.
 type shaping struct {
 	src   io.Reader

@@ -26,6 +26,7 @@ type runFlags struct {
 	faults   []*faultFlags
 	duration period
 	seed     seed
+	precise  bool
 	mustMeet bool
 	output   *outputFlags
 
@@ -38,10 +39,9 @@ func newRun(env environment, logs *logFlags) *cobra.Command {
 		Short: "Inject faults until the duration ends, Ctrl-C or SIGTERM",
 		Long: `Inject faults until the duration ends, Ctrl-C or SIGTERM.
 
-On Linux, as root or with cap_bpf, cap_net_admin and cap_perfmon, every new TCP
-connection of this network namespace to a matching upstream goes through the
-faults, without the programs' knowing. Elsewhere, and for clients that ask for
-it, the same address is an HTTP proxy: forward and CONNECT.`,
+On Linux, with privilege (fault check says which), new TCP connections of this
+network namespace to a matching upstream go through the faults, unnoticed.
+Elsewhere, and for clients that ask, the agent is an HTTP proxy (also CONNECT).`,
 		Example: `  sudo fault run --with-latency --latency-mean 300 --latency-stddev 50 \
       --upstream '*'
   sudo fault run --with-bandwidth --bandwidth-rate 500 --bandwidth-unit kbps \
@@ -72,6 +72,8 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 		"It is counted from the moment that the run is ready, and percentages of schedules are of it. Without it the run lasts until it is ended.")
 	more(s.value(&f.seed, "seed", "draw what the run with this seed drew", "FAULT_SEED"),
 		"For the same flows in the same order all draws are the same. The start page and the summary say the seed.")
+	more(s.toggle(&f.precise, "precise", "be awake before a delay ends: exact, and costs processor time", "FAULT_PRECISE"),
+		"A processor that sleeps takes 30 to 100 µs to wake up. With this, delays are late by a few µs instead, for up to 100 µs of a processor each. The summary says how late they were.")
 	more(s.toggle(&f.mustMeet, "fail-if-idle", "exit with 3 if no connection matched", "FAULT_FAIL_IF_IDLE"),
 		"A run that met nothing tested nothing: a script or an experiment should not take that for a success.")
 	f.background = addBackgroundFlags(cmd)
@@ -186,6 +188,7 @@ func (f *runFlags) config(ctx context.Context, line *commandLine) (agent.Config,
 		Faults:       planned,
 		Seed:         uint64(f.seed),
 		Duration:     time.Duration(f.duration),
+		Precise:      f.precise,
 		FailIfIdle:   f.mustMeet,
 		Tail:         f.output.tail,
 		Replay:       line.replay(uint64(f.seed)),

@@ -177,7 +177,7 @@ func (m *measured) numbers(limit int, gap string) row {
 
 // lateParts are the numbers about how much of delays was not drawn.
 func (m *measured) lateParts() []row {
-	value := func(v float64) string { return m.number(v, 2) }
+	value := func(v float64) string { return m.number(v, 3) }
 	return []row{named("p50", value(m.p50), ""), named("p99", value(m.p99), ""), named("max", value(m.most), "ms")}
 }
 

@@ -1,0 +1,54 @@
+package proxy
+
+import "time"
+
+// Clock counts the time of a run.
+type Clock struct {
+	start time.Time
+	alarm *alarm // nil: the runtime's timers do
+}
+
+// NewClock starts at zero now. It wakes by the runtime's timers, which may be a
+// millisecond late.
+func NewClock() Clock { return Clock{start: time.Now()} }
+
+// Spin is how long before its time a precise clock begins to watch for it: what
+// a processor takes at most, mostly, to wake up.
+const Spin = 100 * time.Microsecond
+
+// NewExactClock is a [NewClock] that wakes within what a processor takes to wake
+// up, where the kernel helps (Linux); a precise one is awake before, which costs
+// up to [Spin] of a processor each time. The caller closes it.
+func NewExactClock(precise bool) (Clock, error) {
+	c := NewClock()
+	spin := time.Duration(0)
+	if precise {
+		spin = Spin
+	}
+	var err error
+	c.alarm, err = newAlarm(c, spin)
+	return c, err
+}
+
+// Close ends the waking; nobody may wait any more.
+func (c Clock) Close() error {
+	if c.alarm == nil {
+		return nil
+	}
+	return c.alarm.close()
+}
+
+// Now is the time since the start, on the monotonic clock.
+func (c Clock) Now() time.Duration { return time.Since(c.start) }
+
+// at closes a channel when a time has come. Who does not wait for it any more
+// cancels that.
+func (c Clock) at(when time.Duration) (reached <-chan struct{}, cancel func()) {
+	if c.alarm != nil {
+		w := c.alarm.add(when)
+		return w.reached, func() { c.alarm.remove(w) }
+	}
+	done := make(chan struct{})
+	t := time.AfterFunc(when-c.Now(), func() { close(done) })
+	return done, func() { t.Stop() }
+}
