@@ -97,9 +97,7 @@ func (a *alarm) ring() {
 		}
 		a.watch()
 		a.wake()
-		if a.spin > 0 {
-			runtime.Gosched() // they are next on this processor, which may be wanted for watching
-		}
+		runtime.Gosched() // before another processor wakes up to take them over
 	}
 }
 
