@@ -45,7 +45,7 @@ test: ## run the tests of the packages, with the race detector
 
 .PHONY: test-root
 test-root: build .venv/requirements.txt ## run all tests as root; none may be skipped for want of privilege or a tool
-	CGO_ENABLED=1 go test -race -count=1 -p 1 -timeout 10m -exec '$(as-root)' $(packages)
+	CGO_ENABLED=1 go test -race -count=1 -p 2 -timeout 10m -exec '$(as-root)' $(packages)
 	go test -count=1 -timeout 10m -exec '$(as-root)' ./cmd/fault/e2e
 
 as-root = $(sudo) env REQUIRE_ROOT=1 FAULT_BINARY=$(CURDIR)/fault CHAOSTOOLKIT=$(CURDIR)/.venv
