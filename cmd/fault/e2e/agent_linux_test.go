@@ -30,12 +30,12 @@ type agent struct {
 }
 
 // run starts `fault run` and waits until it is ready.
-func (h *host) run(t *testing.T, args ...string) *agent {
+func (h *host) run(t testing.TB, args ...string) *agent {
 	t.Helper()
 	return h.runs(t, fault(append([]string{"run"}, args...)...))
 }
 
-func (h *host) runs(t *testing.T, cmd *exec.Cmd) *agent {
+func (h *host) runs(t testing.TB, cmd *exec.Cmd) *agent {
 	t.Helper()
 	a := &agent{process: start(t, h, cmd)}
 	a.says(t, "\nready after ")
@@ -44,14 +44,14 @@ func (h *host) runs(t *testing.T, cmd *exec.Cmd) *agent {
 }
 
 // stop ends a run as people do, and returns its summary.
-func (a *agent) stop(t *testing.T) summary {
+func (a *agent) stop(t testing.TB) summary {
 	t.Helper()
 	a.signal(t, syscall.SIGTERM)
 	return a.summary(t)
 }
 
 // summary waits for the end of a run, which has to be a good one.
-func (a *agent) summary(t *testing.T) summary {
+func (a *agent) summary(t testing.TB) summary {
 	t.Helper()
 	if code := a.await(t); code != 0 {
 		t.Errorf("exit %d", code)
@@ -73,7 +73,7 @@ type summary struct {
 	leftAlone, errors              map[string]int
 }
 
-func readSummary(t *testing.T, text string) summary {
+func readSummary(t testing.TB, text string) summary {
 	t.Helper()
 	flows := found(t, text, `(?m)^flows +([\d,]+) +([\d,]+) matched, ([\d,]+) passed through; ([\d,]+) cut off at the end$`)
 	return summary{
@@ -85,7 +85,7 @@ func readSummary(t *testing.T, text string) summary {
 }
 
 // parts reads a total and what it is made of; nil if there is no such line.
-func parts(t *testing.T, text, label string) map[string]int {
+func parts(t testing.TB, text, label string) map[string]int {
 	t.Helper()
 	m := regexp.MustCompile(`(?m)^` + label + ` +([\d,]+) +(.*)$`).FindStringSubmatch(text)
 	if m == nil {
@@ -102,7 +102,7 @@ func parts(t *testing.T, text, label string) map[string]int {
 	return all
 }
 
-func found(t *testing.T, text, pattern string) []string {
+func found(t testing.TB, text, pattern string) []string {
 	t.Helper()
 	m := regexp.MustCompile(pattern).FindStringSubmatch(text)
 	if m == nil {
@@ -112,7 +112,7 @@ func found(t *testing.T, text, pattern string) []string {
 }
 
 // number reads a number whose thousands may be apart.
-func number(t *testing.T, text string) int {
+func number(t testing.TB, text string) int {
 	t.Helper()
 	n, err := strconv.Atoi(strings.ReplaceAll(text, ",", ""))
 	if err != nil {
@@ -127,7 +127,7 @@ func (a *agent) flowLines() []string {
 }
 
 // endsWithin says whether a process ends with a code in time.
-func (p *process) endsWithin(t *testing.T, limit time.Duration, want int) {
+func (p *process) endsWithin(t testing.TB, limit time.Duration, want int) {
 	t.Helper()
 	began := time.Now()
 	code := p.await(t)
@@ -154,7 +154,7 @@ func (p *process) descriptors() []string {
 }
 
 // threads says how many threads a process has.
-func (p *process) threads(t *testing.T) int {
+func (p *process) threads(t testing.TB) int {
 	t.Helper()
 	status, err := os.ReadFile(p.procPath("status"))
 	if err != nil {

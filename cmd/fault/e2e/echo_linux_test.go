@@ -13,7 +13,7 @@ import (
 
 // serveEcho serves in a host what most tests connect to: it says whom it sees
 // as its peer, and then returns what it gets.
-func (h *host) serveEcho(t *testing.T, address string) string {
+func (h *host) serveEcho(t testing.TB, address string) string {
 	t.Helper()
 	ln := h.listen(t, address)
 	go func() {
@@ -33,7 +33,7 @@ func (h *host) serveEcho(t *testing.T, address string) string {
 }
 
 // serveEchoUDP says to each datagram whom it sees.
-func (h *host) serveEchoUDP(t *testing.T, address string) string {
+func (h *host) serveEchoUDP(t testing.TB, address string) string {
 	t.Helper()
 	c := h.listenUDP(t, address)
 	go func() {

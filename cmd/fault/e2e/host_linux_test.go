@@ -29,7 +29,7 @@ type host struct {
 	clients int // that were joined to it
 }
 
-func newHost(t *testing.T) *host {
+func newHost(t testing.TB) *host {
 	t.Helper()
 	ns, err := netns.New()
 	if err != nil {
@@ -41,7 +41,7 @@ func newHost(t *testing.T) *host {
 
 // newServer makes a host with the same addresses for all its clients, so that
 // one certificate serves them.
-func newServer(t *testing.T) *host {
+func newServer(t testing.TB) *host {
 	t.Helper()
 	h := newHost(t)
 	h.v4, h.v6 = netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")
@@ -54,7 +54,7 @@ func newServer(t *testing.T) *host {
 }
 
 // newClient makes a host that is joined to a server.
-func newClient(t *testing.T, server *host) *host {
+func newClient(t testing.TB, server *host) *host {
 	t.Helper()
 	server.clients++
 	n := server.clients
@@ -119,7 +119,7 @@ func (h *host) dial(address string) (net.Conn, error) {
 }
 
 // listen listens in the namespace, until the test ends.
-func (h *host) listen(t *testing.T, address string) net.Listener {
+func (h *host) listen(t testing.TB, address string) net.Listener {
 	t.Helper()
 	ln, err := h.ns.Listen(context.Background(), "tcp", address, nil)
 	if err != nil {
@@ -129,7 +129,7 @@ func (h *host) listen(t *testing.T, address string) net.Listener {
 	return ln
 }
 
-func (h *host) listenUDP(t *testing.T, address string) net.PacketConn {
+func (h *host) listenUDP(t testing.TB, address string) net.PacketConn {
 	t.Helper()
 	var c net.PacketConn
 	err := h.ns.Do(func() (err error) {
@@ -149,7 +149,7 @@ var cgroups atomic.Int32
 // isolate gives the host's programs a cgroup of their own, and returns its
 // folder: an agent that is attached there meets nobody else's connections,
 // so that its counts are exact.
-func (h *host) isolate(t *testing.T) string {
+func (h *host) isolate(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(cgroup2(t), fmt.Sprintf("fault-e2e-%d-%d", os.Getpid(), cgroups.Add(1)))
 	if err := os.Mkdir(dir, 0o755); err != nil {
@@ -172,7 +172,7 @@ func (h *host) isolate(t *testing.T) string {
 }
 
 // cgroup2 is where the root of cgroup2 is mounted.
-func cgroup2(t *testing.T) string {
+func cgroup2(t testing.TB) string {
 	t.Helper()
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 
 // needs skips a test that cannot run here; where that must not happen, it
 // fails it.
-func needs(t *testing.T, tools ...string) {
+func needs(t testing.TB, tools ...string) {
 	t.Helper()
 	var missing []string
 	if os.Geteuid() != 0 {
@@ -45,7 +45,7 @@ func find(tool string) (string, error) {
 
 // program is a command that is known to be there, with nothing of this
 // process's environment that could alter what it does.
-func program(t *testing.T, tool string, args ...string) *exec.Cmd {
+func program(t testing.TB, tool string, args ...string) *exec.Cmd {
 	t.Helper()
 	path, err := find(tool)
 	if err != nil {
@@ -64,7 +64,7 @@ func cleanEnvironment() []string {
 const patience = 20 * time.Second
 
 // eventually waits until something holds.
-func eventually(t *testing.T, what string, holds func() bool) {
+func eventually(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	if !within(patience, holds) {
 		t.Fatalf("after %v still not: %s", patience, what)
@@ -83,7 +83,7 @@ func within(limit time.Duration, holds func() bool) bool {
 
 // sharedDir is a temporary folder that other users can enter; t.TempDir's
 // they cannot.
-func sharedDir(t *testing.T) string {
+func sharedDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "fault-e2e-")
 	if err != nil {
@@ -96,7 +96,7 @@ func sharedDir(t *testing.T) string {
 	return dir
 }
 
-func writeFile(t *testing.T, path, content string) string {
+func writeFile(t testing.TB, path, content string) string {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
 		t.Fatal(fmt.Errorf("write a file of the test: %w", err))
@@ -104,7 +104,7 @@ func writeFile(t *testing.T, path, content string) string {
 	return path
 }
 
-func readFile(t *testing.T, path string) string {
+func readFile(t testing.TB, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {

@@ -20,7 +20,7 @@ import (
 const intercepting = "cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon+ep"
 
 // withCapabilities is a copy of the command under test.
-func withCapabilities(t *testing.T, caps string) string {
+func withCapabilities(t testing.TB, caps string) string {
 	t.Helper()
 	binary := filepath.Join(sharedDir(t), "fault")
 	answer(t, nil, program(t, "cp", faultBinary, binary))
@@ -29,19 +29,19 @@ func withCapabilities(t *testing.T, caps string) string {
 }
 
 // visibleTo says whether programs of a user may look into a process.
-func (p *process) visibleTo(t *testing.T, who *syscall.Credential) bool {
+func (p *process) visibleTo(t testing.TB, who *syscall.Credential) bool {
 	t.Helper()
 	return visible(t, who, p.Process.Pid)
 }
 
-func visible(t *testing.T, who *syscall.Credential, pid int) bool {
+func visible(t testing.TB, who *syscall.Credential, pid int) bool {
 	t.Helper()
 	stdout, _, code := finish(t, nil, as(who, program(t, "ls", fmt.Sprintf("/proc/%d/fd", pid))))
 	return code == 0 && stdout != ""
 }
 
 // hasNoCapability looks at all threads of a process.
-func (p *process) hasNoCapability(t *testing.T) {
+func (p *process) hasNoCapability(t testing.TB) {
 	t.Helper()
 	statuses, err := filepath.Glob(p.procPath("task", "*", "status"))
 	if err != nil || len(statuses) == 0 {
@@ -66,7 +66,7 @@ func (p *process) hasNoCapability(t *testing.T) {
 }
 
 // children are the processes that a process has started.
-func (p *process) children(t *testing.T) []int {
+func (p *process) children(t testing.TB) []int {
 	t.Helper()
 	lists, err := filepath.Glob(p.procPath("task", "*", "children"))
 	if err != nil {

@@ -40,7 +40,7 @@ type process struct {
 
 // start starts a program, in the host's namespace and cgroup if there is one.
 // It lives no longer than the test.
-func start(t *testing.T, h *host, cmd *exec.Cmd) *process {
+func start(t testing.TB, h *host, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{Cmd: cmd, ended: make(chan struct{})}
 	if cmd.Stdout == nil {
@@ -86,7 +86,7 @@ func tail(o *output) string {
 
 // await waits for the end of a process and returns its exit code, -1 if a
 // signal ended it.
-func (p *process) await(t *testing.T) int {
+func (p *process) await(t testing.TB) int {
 	t.Helper()
 	select {
 	case <-p.ended:
@@ -107,7 +107,7 @@ func (p *process) running() bool {
 }
 
 // signal sends a signal to a process that runs.
-func (p *process) signal(t *testing.T, s syscall.Signal) {
+func (p *process) signal(t testing.TB, s syscall.Signal) {
 	t.Helper()
 	if err := p.Process.Signal(s); err != nil {
 		t.Fatalf("send %v to %s: %v\n%s", s, p.Path, err, tail(&p.stderr))
@@ -118,7 +118,7 @@ func (p *process) signal(t *testing.T, s syscall.Signal) {
 func contains(o *output, text string) bool { return strings.Contains(o.String(), text) }
 
 // says waits until a process has written something to its standard output.
-func (p *process) says(t *testing.T, text string) {
+func (p *process) says(t testing.TB, text string) {
 	t.Helper()
 	said := within(patience, func() bool { return strings.Contains(p.stdout.String(), text) || !p.running() })
 	if !said || !strings.Contains(p.stdout.String(), text) {
@@ -127,7 +127,7 @@ func (p *process) says(t *testing.T, text string) {
 }
 
 // finish runs a program to its end.
-func finish(t *testing.T, h *host, cmd *exec.Cmd) (stdout, stderr string, code int) {
+func finish(t testing.TB, h *host, cmd *exec.Cmd) (stdout, stderr string, code int) {
 	t.Helper()
 	p := start(t, h, cmd)
 	code = p.await(t)
@@ -135,7 +135,7 @@ func finish(t *testing.T, h *host, cmd *exec.Cmd) (stdout, stderr string, code i
 }
 
 // answer is the standard output of a program that has to succeed.
-func answer(t *testing.T, h *host, cmd *exec.Cmd) string {
+func answer(t testing.TB, h *host, cmd *exec.Cmd) string {
 	t.Helper()
 	stdout, stderr, code := finish(t, h, cmd)
 	if code != 0 {
@@ -151,7 +151,7 @@ type conversation struct {
 	lines chan string
 }
 
-func converse(t *testing.T, h *host, cmd *exec.Cmd) *conversation {
+func converse(t testing.TB, h *host, cmd *exec.Cmd) *conversation {
 	t.Helper()
 	in, err := cmd.StdinPipe()
 	if err != nil {

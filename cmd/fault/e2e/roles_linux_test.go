@@ -30,7 +30,7 @@ func play(role string, args []string) {
 }
 
 // role is this program as a client.
-func role(t *testing.T, name string, args ...string) *exec.Cmd {
+func role(t testing.TB, name string, args ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {

@@ -128,7 +128,7 @@ func (h *host) awaitPort(t *testing.T, server *process, port int) {
 }
 
 // credential gives the ids of a user.
-func credential(t *testing.T, name string) *syscall.Credential {
+func credential(t testing.TB, name string) *syscall.Credential {
 	t.Helper()
 	u, err := user.Lookup(name)
 	if err != nil {

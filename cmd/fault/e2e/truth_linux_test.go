@@ -175,7 +175,7 @@ func told(interpreter, file, source string) func(*testing.T, *host, []string) []
 	}
 }
 
-func printed(t *testing.T, h *host, cmd *exec.Cmd) []string {
+func printed(t testing.TB, h *host, cmd *exec.Cmd) []string {
 	t.Helper()
 	p := start(t, h, cmd)
 	if code := p.await(t); code != 0 {
