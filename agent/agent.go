@@ -71,6 +71,9 @@ type Config struct {
 	// Precise has delays be watched for shortly before they end; see
 	// [proxy.NewExactClock].
 	Precise bool
+	// Buffers bounds what faults hold; the zero value is
+	// [proxy.DefaultBuffers].
+	Buffers proxy.Buffers
 	// FailIfIdle makes it a failure that no flow matched.
 	FailIfIdle bool
 	// Ready is called once the run is ready, with the address for clients that

@@ -85,6 +85,7 @@ func newServer(r *reporter) *proxy.Server {
 		Upstream:  r.cfg.HTTPUpstream,
 		TLS:       r.cfg.TLS,
 		Observer:  r,
+		Buffers:   r.cfg.Buffers,
 		Clock:     r.clock,
 		Log:       r.cfg.Log,
 	}

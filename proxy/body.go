@@ -108,7 +108,7 @@ func (b *body) head(size int, ahead bool) error {
 		b.end = errSpent
 		return nil
 	}
-	b.queue = newLine(b.clock, b.life, b.waiting)
+	b.queue = newLine(b.clock, b.life, b.store)
 	d := b.chain.Head(b.clock.Now(), size)
 	p := piece{leave: d.Leave, effects: d.Effects, end: d.Err}
 	if p.end == nil && b.chain.Spent() {

@@ -28,7 +28,7 @@ func (a *association) courier(f *Flow, which faults.Link, send func([]byte) erro
 		c.chain = a.Plan.Chain(f.ID, which, faults.Datagrams)
 	}
 	c.stop = a.ctx.Done()
-	c.queue = newLine(c.clock, c.life, c.waiting)
+	c.queue = newLine(c.clock, c.life, c.store)
 	return c
 }
 

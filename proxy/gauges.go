@@ -9,7 +9,7 @@ import (
 // gauges are what the links of all flows do now.
 type gauges struct {
 	carried [2]atomic.Int64 // bytes that went on, by link
-	waiting atomic.Int64    // bytes that the faults hold
+	store   store
 }
 
 // Carried is how many bytes each link of all flows has carried, by
@@ -22,7 +22,7 @@ func (s *Server) Carried() [2]int64 {
 }
 
 // Waiting is how many bytes are held by faults.
-func (s *Server) Waiting() int64 { return s.gauges.waiting.Load() }
+func (s *Server) Waiting() int64 { return s.gauges.store.waiting.Load() }
 
 // meter counts the bytes that one link carries, also for everybody.
 type meter struct {

@@ -2,16 +2,10 @@ package proxy
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/faultproxy/fault/faults"
 )
-
-// lineCapacity bounds what waits in one line, in bytes: what a link of 300 ms
-// needs to carry 100 MB/s. Beyond it the sender is held back as by any
-// receiver that is full.
-const lineCapacity = 32 << 20
 
 // pieceOverhead is what a piece costs beside its bytes, so that a line of many
 // tiny ones is bounded, too.
@@ -33,7 +27,7 @@ func (p *piece) cost() int { return len(p.data) + pieceOverhead }
 type line struct {
 	clock Clock
 	life
-	waiting *atomic.Int64 // bytes in all lines
+	store *store // of all lines
 
 	mu     sync.Mutex
 	left   bool // nobody takes pieces any more
@@ -43,9 +37,9 @@ type line struct {
 	room   chan struct{} // has a token when room may have come
 }
 
-func newLine(clock Clock, l life, waiting *atomic.Int64) *line {
+func newLine(clock Clock, l life, all *store) *line {
 	return &line{
-		clock: clock, life: l, waiting: waiting,
+		clock: clock, life: l, store: all,
 		filled: make(chan struct{}, 1), room: make(chan struct{}, 1),
 	}
 }
@@ -72,13 +66,13 @@ func (l *line) put(p piece) bool {
 func (l *line) append(p piece) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.bytes > 0 && l.bytes+p.cost() > lineCapacity {
+	if !l.store.fits(l.bytes, p.cost()) {
 		return false
 	}
 	l.pieces = append(l.pieces, p)
 	l.bytes += p.cost()
 	if !l.left {
-		l.waiting.Add(int64(len(p.data)))
+		l.store.waiting.Add(int64(len(p.data)))
 	}
 	return true
 }
@@ -92,7 +86,7 @@ func (l *line) leave() {
 	}
 	l.left = true
 	for _, p := range l.pieces {
-		l.waiting.Add(-int64(len(p.data)))
+		l.store.waiting.Add(-int64(len(p.data)))
 	}
 }
 
@@ -116,7 +110,7 @@ func (l *line) take() (piece, error) {
 	l.pieces = l.pieces[1:]
 	l.bytes -= p.cost()
 	l.mu.Unlock()
-	l.waiting.Add(-int64(len(p.data)))
+	l.store.waiting.Add(-int64(len(p.data)))
 	signal(l.room)
 	return p, nil
 }

@@ -3,7 +3,6 @@ package proxy
 import (
 	"io"
 	"strconv"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,9 +10,14 @@ import (
 	"github.com/faultproxy/fault/faults"
 )
 
+// lineCapacity is what a line may hold.
+var lineCapacity = int(DefaultBuffers.Link)
+
+func newStore() *store { return &store{Buffers: DefaultBuffers} }
+
 func TestLineHoldsPiecesUntilTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine(NewClock(), life{}, new(atomic.Int64))
+		l := newLine(NewClock(), life{}, newStore())
 		for i, leave := range []time.Duration{time.Second, time.Second, 3 * time.Second} {
 			l.put(piece{data: []byte(strconv.Itoa(i)), leave: leave})
 		}
@@ -32,7 +36,7 @@ func TestLineHoldsPiecesUntilTheirTime(t *testing.T) {
 
 func TestLineWaitsForPieces(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine(NewClock(), life{}, new(atomic.Int64))
+		l := newLine(NewClock(), life{}, newStore())
 		go func() {
 			time.Sleep(time.Minute)
 			l.put(piece{leave: time.Second}) // which is past
@@ -65,7 +69,7 @@ func TestLineIsBounded(t *testing.T) {
 	for _, size := range []int{0, 1, 1000, readSize} {
 		synctest.Test(t, func(t *testing.T) {
 			stop := make(chan struct{})
-			l := newLine(NewClock(), life{stop: stop}, new(atomic.Int64))
+			l := newLine(NewClock(), life{stop: stop}, newStore())
 			n, _ := fillUp(l, make([]byte, size))
 			cost := size + pieceOverhead
 			if want := lineCapacity / cost; n != want || l.bytes > lineCapacity {
@@ -79,7 +83,7 @@ func TestLineIsBounded(t *testing.T) {
 func TestLineGoesOnWhenThereIsRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stop := make(chan struct{})
-		l := newLine(NewClock(), life{stop: stop}, new(atomic.Int64))
+		l := newLine(NewClock(), life{stop: stop}, newStore())
 		n, done := fillUp(l, make([]byte, readSize))
 		for i := range 3 * n {
 			if _, err := l.take(); err != nil {
@@ -98,7 +102,7 @@ func TestLineGoesOnWhenThereIsRoom(t *testing.T) {
 // A piece that alone exceeds the capacity must pass, or nothing ever would.
 func TestLineTakesOneLargePiece(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := newLine(NewClock(), life{}, new(atomic.Int64))
+		l := newLine(NewClock(), life{}, newStore())
 		if !l.put(piece{data: make([]byte, lineCapacity+1)}) {
 			t.Error("over")
 		}
@@ -113,7 +117,7 @@ func TestStopEndsWaiting(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				stop := make(chan struct{})
-				l := newLine(NewClock(), life{stop: stop}, new(atomic.Int64))
+				l := newLine(NewClock(), life{stop: stop}, newStore())
 				l.put(piece{leave: leave})
 				time.AfterFunc(time.Minute, func() { close(stop) })
 				if _, err := l.take(); err != errStopped || l.clock.Now() != time.Minute {
@@ -125,7 +129,7 @@ func TestStopEndsWaiting(t *testing.T) {
 	t.Run("for a piece", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			stop := make(chan struct{})
-			l := newLine(NewClock(), life{stop: stop}, new(atomic.Int64))
+			l := newLine(NewClock(), life{stop: stop}, newStore())
 			time.AfterFunc(time.Minute, func() { close(stop) })
 			if _, err := l.take(); err != errStopped || l.clock.Now() != time.Minute {
 				t.Errorf("%v at %v", err, l.clock.Now())
@@ -135,10 +139,37 @@ func TestStopEndsWaiting(t *testing.T) {
 	t.Run("for room", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			stop := make(chan struct{})
-			l := newLine(NewClock(), life{stop: stop}, new(atomic.Int64))
+			l := newLine(NewClock(), life{stop: stop}, newStore())
 			_, done := fillUp(l, make([]byte, readSize))
 			close(stop)
 			<-done
 		})
+	})
+}
+
+// Lines together hold no more than they may, but each goes on.
+func TestLinesAreBoundedTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const pieces = 10
+		all := &store{Buffers: Buffers{Link: 1 << 20, Total: pieces * (readSize + pieceOverhead)}}
+		stop := make(chan struct{})
+		greedy, late := newLine(NewClock(), life{stop: stop}, all), newLine(NewClock(), life{stop: stop}, all)
+		n, done := fillUp(greedy, make([]byte, readSize))
+		if waiting := all.waiting.Load(); n != pieces || waiting > all.Total {
+			t.Errorf("%d pieces and %d bytes are in, want %d pieces", n, waiting, pieces)
+		}
+		one, also := fillUp(late, make([]byte, readSize))
+		if one != 1 {
+			t.Errorf("the other line holds %d pieces, want one", one)
+		}
+		for range 2 * pieces {
+			if _, err := late.take(); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		close(stop)
+		<-done
+		<-also
 	})
 }

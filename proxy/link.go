@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"github.com/faultproxy/fault/faults"
@@ -49,7 +48,7 @@ type shaping struct {
 	hold  time.Duration // until when the sender was held back
 	*tally
 	*meter
-	waiting *atomic.Int64 // bytes that all links hold
+	store *store // what all links hold
 }
 
 // fill reads pieces and puts them into the queue, until the end of src.
@@ -174,7 +173,7 @@ func (l *link) run() error {
 	if l.chain.Spent() {
 		return l.copy()
 	}
-	l.queue = newLine(l.clock, l.life, l.waiting)
+	l.queue = newLine(l.clock, l.life, l.store)
 	defer l.queue.leave()
 	go l.fill()
 	for {

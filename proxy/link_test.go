@@ -85,7 +85,7 @@ func newBench(plan *faults.Plan, in ...arrival) *bench {
 	}
 	b.link = &link{dst: b.out, shaping: shaping{
 		src: b.in, chain: chain, clock: clock, life: life{stop: b.stop},
-		tally: &tally{}, meter: &meter{all: new(atomic.Int64)}, waiting: new(atomic.Int64),
+		tally: &tally{}, meter: &meter{all: new(atomic.Int64)}, store: newStore(),
 		injected: func(_ faults.Effect, late time.Duration) { b.lates = append(b.lates, late) },
 	}}
 	return b
@@ -107,8 +107,8 @@ func (b *bench) left(t *testing.T, data string, at ...time.Duration) {
 	if b.out.data.String() != data || !slices.Equal(b.out.at, at) {
 		t.Errorf("%q left at %v, want %q at %v", &b.out.data, b.out.at, data, at)
 	}
-	if n := b.bytes.Load(); n != int64(len(data)) || b.all.Load() != n || b.waiting.Load() != 0 {
-		t.Errorf("counted %d bytes of %d, for all %d; %d wait", n, len(data), b.all.Load(), b.waiting.Load())
+	if n := b.bytes.Load(); n != int64(len(data)) || b.all.Load() != n || b.store.waiting.Load() != 0 {
+		t.Errorf("counted %d bytes of %d, for all %d; %d wait", n, len(data), b.all.Load(), b.store.waiting.Load())
 	}
 }
 
@@ -213,7 +213,7 @@ func TestLinkDelaysTheEnd(t *testing.T) {
 func TestLinkHoldsTheSenderBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		block := strings.Repeat("x", readSize)
-		const blocks = 2 * (lineCapacity / (readSize + pieceOverhead)) // two fillings
+		blocks := 2 * (lineCapacity / (readSize + pieceOverhead)) // two fillings
 		in := slices.Repeat([]arrival{{0, block, nil}}, blocks)
 		b := newBench(delayed(constant(time.Minute), true, 1), append(in, arrival{0, "", io.EOF})...)
 		ended := make(chan struct{})
@@ -228,7 +228,7 @@ func TestLinkHoldsTheSenderBack(t *testing.T) {
 			t.Errorf("the link took %d bytes before any left", taken)
 		}
 		<-ended
-		if b.bytes.Load() != blocks*readSize {
+		if b.bytes.Load() != int64(blocks*readSize) {
 			t.Errorf("%d bytes came through", b.bytes.Load())
 		}
 	})

@@ -54,6 +54,8 @@ type Server struct {
 	TLS *tls.Config
 	// Observer is told of flows.
 	Observer Observer
+	// Buffers bounds what faults hold; the zero value is [DefaultBuffers].
+	Buffers Buffers
 	// Clock is the time of the run.
 	Clock Clock
 	// Log is for what cannot be told by a flow.
@@ -97,6 +99,9 @@ func (t Target) String() string { return hostPort(t.Host, t.Port) }
 func (s *Server) start() {
 	s.once.Do(func() {
 		s.tunnels = make(map[*tunnel]struct{})
+		if s.gauges.store.Buffers = s.Buffers; s.Buffers == (Buffers{}) {
+			s.gauges.store.Buffers = DefaultBuffers
+		}
 		s.ending = make(chan struct{})
 		s.ask = sync.OnceFunc(func() { close(s.ending) })
 		s.ctx, s.cancel = context.WithCancel(context.Background())

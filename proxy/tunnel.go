@@ -81,7 +81,7 @@ func (s *Server) shape(f *Flow, which faults.Link) shaping {
 	}
 	return shaping{
 		chain: chain, clock: s.Clock, life: life{ending: s.ending},
-		tally: f.did[which], meter: &meter{all: &s.gauges.carried[which]}, waiting: &s.gauges.waiting,
+		tally: f.did[which], meter: &meter{all: &s.gauges.carried[which]}, store: &s.gauges.store,
 		injected: func(e faults.Effect, late time.Duration) { s.Observer.Injected(f, which, e, late) },
 	}
 }

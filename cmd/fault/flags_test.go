@@ -56,6 +56,8 @@ func everySetting(t *testing.T) []setting {
 		{"duration", "FAULT_PROXY_DURATION", "1m30s", "1", "", func(o outcome) any { return o.cfg.Duration }, 90 * time.Second},
 		{"seed", "FAULT_SEED", "18446744073709551615", "7", "", func(o outcome) any { return o.cfg.Seed }, uint64(1<<64 - 1)},
 		{"precise", "FAULT_PRECISE", "true", "false", "", func(o outcome) any { return o.cfg.Precise }, true},
+		{"link-buffer", "FAULT_LINK_BUFFER", "1MiB", "64KiB", "", func(o outcome) any { return o.cfg.Buffers.Link }, int64(1 << 20)},
+		{"total-buffer", "FAULT_TOTAL_BUFFER", "1GiB", "32MiB", "", func(o outcome) any { return o.cfg.Buffers.Total }, int64(1 << 30)},
 		{"fail-if-idle", "FAULT_FAIL_IF_IDLE", "true", "false", "", func(o outcome) any { return o.cfg.FailIfIdle }, true},
 		{"ready-file", "FAULT_READY_FILE", filepath.Join(dir, "ready"), filepath.Join(dir, "other"), "", func(o outcome) any { return o.files }, []string{"http://127.0.0.1:3180\n"}},
 		{"pid-file", "FAULT_PID_FILE", filepath.Join(dir, "pid"), filepath.Join(dir, "other"), "", func(o outcome) any { return o.files }, []string{fmt.Sprintln(os.Getpid())}},

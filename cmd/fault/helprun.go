@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// runHelp is the help of `fault run`: one screen, on which the flags of faults
-// and for the background have their names only.
+// runHelp is the help of `fault run`: one screen, on which the flags of faults,
+// delays and for the background have their names only.
 func runHelp(cmd *cobra.Command, all []*faultFlags) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nUsage: fault run [flags]\n\nExamples:\n%s\n", cmd.Long, cmd.Example)
@@ -23,6 +23,7 @@ func runHelp(cmd *cobra.Command, all []*faultFlags) string {
           --FAULT-probability P (the share of connections) [1]
 `)
 	writeLines(&b, cmd, "Run")
+	writeColumns(&b, delaysTitle+":", namesColumn, "  ", names(cmd, delaysTitle))
 	writeColumns(&b, backgroundTitle+":", namesColumn, "  ", names(cmd, backgroundTitle))
 	writeLines(&b, cmd, outputTitle)
 	writeGlobal(&b, cmd)

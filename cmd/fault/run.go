@@ -26,10 +26,10 @@ type runFlags struct {
 	faults   []*faultFlags
 	duration period
 	seed     seed
-	precise  bool
 	mustMeet bool
 	output   *outputFlags
 
+	delays     *delayFlags
 	background *backgroundFlags
 }
 
@@ -72,10 +72,9 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 		"It is counted from the moment that the run is ready, and percentages of schedules are of it. Without it the run lasts until it is ended.")
 	more(s.value(&f.seed, "seed", "draw what the run with this seed drew", "FAULT_SEED"),
 		"For the same flows in the same order all draws are the same. The start page and the summary say the seed.")
-	more(s.toggle(&f.precise, "precise", "be awake before a delay ends: exact, and costs processor time", "FAULT_PRECISE"),
-		"A processor that sleeps takes 30 to 100 µs to wake up. With this, delays are late by a few µs instead, for up to 100 µs of a processor each. The summary says how late they were.")
 	more(s.toggle(&f.mustMeet, "fail-if-idle", "exit with 3 if no connection matched", "FAULT_FAIL_IF_IDLE"),
 		"A run that met nothing tested nothing: a script or an experiment should not take that for a success.")
+	f.delays = addDelayFlags(cmd)
 	f.background = addBackgroundFlags(cmd)
 	f.output = addOutputFlags(cmd)
 	addLeftovers(cmd)
@@ -162,6 +161,10 @@ func (f *runFlags) config(ctx context.Context, line *commandLine) (agent.Config,
 	if err != nil {
 		return agent.Config{}, err
 	}
+	buffers, err := f.delays.buffers(line)
+	if err != nil {
+		return agent.Config{}, err
+	}
 	if f.output.noUI {
 		line.ignore("with --no-ui", "tail")
 	}
@@ -188,7 +191,8 @@ func (f *runFlags) config(ctx context.Context, line *commandLine) (agent.Config,
 		Faults:       planned,
 		Seed:         uint64(f.seed),
 		Duration:     time.Duration(f.duration),
-		Precise:      f.precise,
+		Precise:      f.delays.precise,
+		Buffers:      buffers,
 		FailIfIdle:   f.mustMeet,
 		Tail:         f.output.tail,
 		Replay:       line.replay(uint64(f.seed)),

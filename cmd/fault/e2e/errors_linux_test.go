@@ -37,6 +37,8 @@ func TestErrors(t *testing.T) {
 		"negative number":       {args: run("--with-latency", "--latency-mean=-1"), names: []string{"--latency-mean", "-1"}, code: 2},
 		"not a number":          {args: run("--with-latency", "--latency-mean", "NaN"), names: []string{"--latency-mean", "NaN"}, code: 2},
 		"bad seed":              {args: run("--seed", "x"), names: []string{"--seed", "x"}, code: 2},
+		"total below link":      {args: run("--link-buffer", "1GiB", "--total-buffer", "512m"), names: []string{"--total-buffer", "512MiB", "--link-buffer", "1GiB"}, code: 2},
+		"small buffer":          {args: run("--link-buffer", "1k"), names: []string{"--link-buffer", "64KiB"}, code: 2},
 		"no mean":               {args: run("--with-latency"), names: []string{"--latency-mean"}, code: 2},
 		"min above max":         {args: run("--with-latency", "--latency-distribution", "uniform", "--latency-min", "50", "--latency-max", "10"), names: []string{"--latency-min", "50", "--latency-max", "10"}, code: 2},
 		"pareto without":        {args: run("--with-latency", "--latency-distribution", "pareto"), names: []string{"--latency-scale", "--latency-shape"}, code: 2},

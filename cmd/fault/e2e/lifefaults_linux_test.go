@@ -2,9 +2,7 @@ package e2e
 
 import (
 	"fmt"
-	"math"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -130,22 +128,5 @@ func TestConnectErrors(t *testing.T) {
 	}
 	if n := m.accepted.Load(); n != 0 {
 		t.Errorf("%d connections got to the server", n)
-	}
-}
-
-// TestConnectErrorShare measures how many connects fail of those that may.
-func TestConnectErrorShare(t *testing.T) {
-	needs(t)
-	t.Parallel()
-	const share, n = 0.25, 400
-	server := newServer(t)
-	echo := server.serveEcho(t, "192.0.2.10:0")
-	h := newClient(t, server)
-	h.run(t, "--with-connect-error", "--connect-error-probability", fmt.Sprint(share), "--seed", "5", "--upstream", "*")
-	counts := counted(t, printed(t, h, role(t, "together", echo, echo, strconv.Itoa(n))))
-	failed := counts["0 connection refused"] + counts["1 connection refused"]
-	connected := counts["0 connected"] + counts["1 connected"]
-	if off := math.Abs(float64(failed) - share*n); off > 3*math.Sqrt(n*share*(1-share)) || failed+connected != n {
-		t.Errorf("%d of %d failed, want %v: %v", failed, n, share, counts)
 	}
 }

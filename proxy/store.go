@@ -1,0 +1,28 @@
+package proxy
+
+import "sync/atomic"
+
+// Buffers bounds what faults hold of the bytes that are on their way. Beyond
+// that the sender is held back, as by any receiver that is full. Each link may
+// always hold one piece.
+type Buffers struct {
+	// Link is for one direction of one flow, and Total for all together, in
+	// bytes.
+	Link, Total int64
+}
+
+// DefaultBuffers are what a link of 300 ms needs to carry 100 MB/s, and eight
+// times that.
+var DefaultBuffers = Buffers{Link: 32 << 20, Total: 256 << 20}
+
+// store is what the lines of all flows hold.
+type store struct {
+	Buffers
+	waiting atomic.Int64 // bytes
+}
+
+// fits says whether there is room for so many bytes more in a line that holds
+// some: one that is empty takes what comes, so that each goes on.
+func (s *store) fits(held, more int) bool {
+	return held == 0 || int64(held+more) <= s.Link && s.waiting.Load()+int64(more) <= s.Total
+}
