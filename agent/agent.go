@@ -198,6 +198,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		}
 	}
 	r.started()
+	defer cut.refreshes(ctx, cfg.Upstreams)()
 	if cfg.Screen != nil {
 		if cfg.Out != nil {
 			cfg.Out.Flush(slowStart) // the screen may hide what comes later

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
@@ -23,8 +24,8 @@ type interception struct {
 	wanted   bool
 	explicit string // if it was wanted and cannot be had: why
 	hint     string
-	meant    upstream.Set // the patterns, with addresses in the place of names
-	open     *int         // connections before there were programs; nil if nobody knows
+	meant    atomic.Pointer[upstream.Set] // the patterns, with addresses in the place of names
+	open     *int                         // connections before there were programs; nil if nobody knows
 
 	attacher *bpf.Attacher // has the capabilities in our place; nil for none
 	hidden   error         // why they are kept, so that others cannot look into us
@@ -61,8 +62,10 @@ func (i *interception) resolve(ctx context.Context, cfg *Config, start *steps) e
 	if n := names(cfg.Upstreams); n > 0 {
 		start.begin(fmt.Sprintf("resolving %s", words.Counted(n, "name")))
 	}
-	var err error
-	i.meant, err = resolved(ctx, cfg.Upstreams)
+	meant, err := resolved(ctx, i.resolver(), cfg.Upstreams)
+	if err == nil {
+		i.meant.Store(&meant)
+	}
 	return i.refused(cfg, err)
 }
 
@@ -72,7 +75,7 @@ func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListe
 	if !i.wanted {
 		return nil
 	}
-	if i.meant == nil {
+	if i.meant.Load() == nil {
 		if err := i.resolve(ctx, cfg, start); err != nil || !i.wanted {
 			return err
 		}
@@ -85,7 +88,7 @@ func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListe
 	open := openConnections()
 	i.programs, err = i.load(ctx, bpf.Config{
 		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
-		Proxy: reachable(addrPort(ln.Addr())), Netns: i.netns, Rules: rules(i.meant),
+		Proxy: reachable(addrPort(ln.Addr())), Netns: i.netns, Rules: rules(*i.meant.Load()),
 	})
 	if err == nil {
 		i.open = open
@@ -144,16 +147,26 @@ func (e *InterceptError) Error() string {
 // Unwrap gives the cause.
 func (e *InterceptError) Unwrap() error { return e.Err }
 
+// resolver asks with sockets that are not diverted, in this process.
+func (i *interception) resolver() *net.Resolver {
+	r := &net.Resolver{PreferGo: true}
+	if i.programs != nil {
+		d := net.Dialer{Control: i.programs.Exempt}
+		r.Dial = d.DialContext
+	}
+	return r
+}
+
 // matcher says which destinations faults are for. The kernel knows addresses
 // only, so that a connection that it diverted is for one of those that a name
-// had at the start.
+// has had since the start.
 func (i *interception) matcher(set upstream.Set) matcher {
 	if i.programs == nil {
 		return set.Match
 	}
 	return func(host string, port uint16, addrs func() []netip.Addr) bool {
 		if isAddress(host) {
-			return i.meant.Match(host, port, nil)
+			return i.meant.Load().Match(host, port, nil)
 		}
 		return set.Match(host, port, addrs)
 	}

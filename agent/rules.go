@@ -15,10 +15,10 @@ import (
 
 // resolved is the patterns as the kernel can decide about them. A name becomes
 // its addresses of now.
-func resolved(ctx context.Context, set upstream.Set) (upstream.Set, error) {
+func resolved(ctx context.Context, r *net.Resolver, set upstream.Set) (upstream.Set, error) {
 	var out upstream.Set
 	for _, p := range set {
-		prefixes, err := prefixes(ctx, p)
+		prefixes, err := prefixes(ctx, r, p)
 		if err != nil {
 			return nil, err
 		}
@@ -58,7 +58,7 @@ func rules(set upstream.Set) []bpf.Rule {
 }
 
 // prefixes is the addresses of a pattern; the zero prefix is all of them.
-func prefixes(ctx context.Context, p upstream.Pattern) ([]netip.Prefix, error) {
+func prefixes(ctx context.Context, r *net.Resolver, p upstream.Pattern) ([]netip.Prefix, error) {
 	switch {
 	case p.Any:
 		return []netip.Prefix{{}}, nil
@@ -68,7 +68,7 @@ func prefixes(ctx context.Context, p upstream.Pattern) ([]netip.Prefix, error) {
 		return nil, &SettingError{"upstream", p.String(), errors.New("names below a domain cannot be told by their addresses"),
 			"name the hosts or addresses, or use the explicit proxy alone: `--transparent off`"}
 	}
-	addrs, err := lookup(ctx, p.Host)
+	addrs, err := lookup(ctx, r, p.Host)
 	if err != nil {
 		return nil, &SettingError{"upstream", p.String(), unresolved(err),
 			fmt.Sprintf("`getent hosts %s` shows what this host answers; addresses and CIDRs need no name", p.Host)}
@@ -95,11 +95,10 @@ func unresolved(err error) error {
 }
 
 // lookup asks for a name, again for 2 s while the resolver is out of sorts.
-func lookup(ctx context.Context, host string) ([]netip.Addr, error) {
-	resolver := net.Resolver{PreferGo: true}
+func lookup(ctx context.Context, r *net.Resolver, host string) ([]netip.Addr, error) {
 	deadline := time.Now().Add(2 * time.Second)
 	for {
-		addrs, err := resolver.LookupNetIP(ctx, "ip", host)
+		addrs, err := r.LookupNetIP(ctx, "ip", host)
 		var dns *net.DNSError
 		if err == nil || !errors.As(err, &dns) || !dns.Temporary() || time.Now().After(deadline) {
 			return addrs, err

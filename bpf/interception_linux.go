@@ -160,12 +160,38 @@ func (i *Interception) load(cfg Config) error {
 
 // fill gives the maps what is in them from the start.
 func (i *Interception) fill(cfg Config, taken uint32) error {
-	for key, flags := range ruleTable(cfg.Rules) {
+	if err := i.SetRules(cfg.Rules); err != nil {
+		return err
+	}
+	return i.taken.share(i.objs.Memory, taken)
+}
+
+// SetRules replaces the rules of [Config]. What was diverted before stays so.
+func (i *Interception) SetRules(rules []Rule) error {
+	table := ruleTable(rules)
+	for key, flags := range table {
 		if err := i.objs.Rules.Put(key, flags); err != nil {
 			return fmt.Errorf("put rule: %w", err)
 		}
 	}
-	return i.taken.share(i.objs.Memory, taken)
+	var key interceptRuleKey
+	var flags interceptRuleFlags
+	var stale []interceptRuleKey
+	entries := i.objs.Rules.Iterate()
+	for entries.Next(&key, &flags) {
+		if _, ok := table[key]; !ok {
+			stale = append(stale, key)
+		}
+	}
+	if err := entries.Err(); err != nil {
+		return fmt.Errorf("look at the rules: %w", err)
+	}
+	for _, key := range stale {
+		if err := i.objs.Rules.Delete(key); err != nil {
+			return fmt.Errorf("remove a rule: %w", err)
+		}
+	}
+	return nil
 }
 
 // attach begins with the programs that observe: a diverted connection whose

@@ -65,6 +65,9 @@ func (i *Interception) Hold(syscall.Conn) (*Holder, error) { return nil, errors.
 // VerifierLog has nothing to tell here.
 func VerifierLog(error) string { return "" }
 
+// SetRules does nothing.
+func (i *Interception) SetRules([]Rule) error { return nil }
+
 func (i *Interception) Cgroup() string                               { return "" }
 func (i *Interception) IPv6() error                                  { return errors.ErrUnsupported }
 func (i *Interception) Serve(syscall.Conn, uint64) error             { return errors.ErrUnsupported }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -241,6 +242,26 @@ func TestStop(t *testing.T) {
 	}
 	if left := attached(t); len(left) != 0 {
 		t.Errorf("still attached: %v", left)
+	}
+}
+
+// TestSetRules is that other rules hold from then on, and those before do not.
+func TestSetRules(t *testing.T) {
+	at := func(to netip.AddrPort) Rule { return Rule{Prefix: netip.PrefixFrom(to.Addr(), to.Addr().BitLen())} }
+	another := netip.AddrPortFrom(server4.Addr().Next(), server4.Port())
+	h := newHost(t, at(server4))
+	for _, rules := range [][]Rule{{at(another)}, {at(another), at(server4)}, {at(server4)}} {
+		if err := h.i.SetRules(rules); err != nil {
+			t.Fatal(err)
+		}
+		for _, to := range []netip.AddrPort{server4, another} {
+			before := h.counted(Intercepted)
+			fd := h.socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0)
+			_ = unix.Connect(fd, sockaddr(to)) // nobody need be there
+			if got, want := h.counted(Intercepted) > before, slices.Contains(rules, at(to)); got != want {
+				t.Errorf("with %v a connect to %v is intercepted: %t", rules, to, got)
+			}
+		}
 	}
 }
 

@@ -43,10 +43,10 @@ func (o *outcome) descriptors() int {
 }
 
 // sharedMaps is how many maps there are that a run uses.
-const sharedMaps = 6
+const sharedMaps = 7
 
 func (i *Interception) shared() [sharedMaps]**ebpf.Map {
-	return [...]**ebpf.Map{&i.objs.AgentSockets, &i.objs.Origins, &i.objs.Verdicts, &i.objs.Memory, &i.objs.Admitted, &i.objs.Waitings}
+	return [...]**ebpf.Map{&i.objs.AgentSockets, &i.objs.Origins, &i.objs.Verdicts, &i.objs.Memory, &i.objs.Admitted, &i.objs.Waitings, &i.objs.Rules}
 }
 
 // send gives away what was attached. Descriptors on their way are closed with

@@ -1,0 +1,69 @@
+package agent
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/faultproxy/fault/proxy/upstream"
+)
+
+// refreshTime is how often names are looked up during a run.
+const refreshTime = 5 * time.Second
+
+// refreshes looks names up again and again, until ctx ends or stop is called.
+// What a name gets later is meant, too, and what it had stays meant: programs
+// go on using it.
+func (i *interception) refreshes(ctx context.Context, set upstream.Set) (stop func()) {
+	if i.programs == nil || names(set) == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		i.refresh(ctx, set)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+func (i *interception) refresh(ctx context.Context, set upstream.Set) {
+	ticker := time.NewTicker(refreshTime)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		found, err := resolved(ctx, i.resolver(), set)
+		if err == nil {
+			err = i.learn(found)
+		}
+		if err != nil && ctx.Err() == nil {
+			i.log.Warn("look the names up again", zap.Error(err))
+		}
+	}
+}
+
+// learn adds to what is meant.
+func (i *interception) learn(found upstream.Set) error {
+	before := *i.meant.Load()
+	meant := slices.Clone(before)
+	for _, p := range found {
+		if !slices.Contains(meant, p) {
+			meant = append(meant, p)
+		}
+	}
+	if len(meant) == len(before) {
+		return nil
+	}
+	// Who is diverted is asked about; so we have to know first.
+	i.meant.Store(&meant)
+	return i.programs.SetRules(rules(meant))
+}
