@@ -21,8 +21,8 @@ something to shells.
   !10.0.0.53             what is left out, whatever else says
 
 Where connections are intercepted a name means the addresses that it has
-had since the start; it is looked up every 5 s. Loopback and DNS are meant
-only if they are named, as by localhost:5432.
+had since the start; it is looked up every 5 s. Loopback and DNS are
+meant only if they are named, as by localhost:5432.
 
 Intercepted are new TCP connections of the network namespace in which
 fault runs, if --upstream means them. These narrow it:
