@@ -71,8 +71,7 @@ type Config struct {
 	// Precise has delays be watched for shortly before they end; see
 	// [proxy.NewExactClock].
 	Precise bool
-	// Buffers bounds what faults hold; the zero value is
-	// [proxy.DefaultBuffers].
+	// Buffers bounds what faults hold.
 	Buffers proxy.Buffers
 	// FailIfIdle makes it a failure that no flow matched.
 	FailIfIdle bool

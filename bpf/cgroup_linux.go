@@ -77,6 +77,9 @@ func TopCgroup() (path string, whole bool, err error) {
 }
 
 // emptyCgroup makes a cgroup without processes. The caller closes it, and
+// CgroupPrefix begins the names of the cgroups that we make.
+const CgroupPrefix = "fault-check-"
+
 // removes it by the function that is returned.
 func emptyCgroup() (dir *os.File, remove func() error, err error) {
 	top, _, err := openCgroup("")
@@ -84,7 +87,7 @@ func emptyCgroup() (dir *os.File, remove func() error, err error) {
 		return nil, nil, err
 	}
 	defer top.Close()
-	name := fmt.Sprintf("fault-check-%d", os.Getpid())
+	name := fmt.Sprintf("%s%d", CgroupPrefix, os.Getpid())
 	if dir, remove, err = makeCgroup(top, name); err == nil {
 		return dir, remove, nil
 	}

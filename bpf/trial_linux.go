@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -79,13 +81,9 @@ type Attachment struct {
 // Attachments finds the programs of this package and of other agents wherever
 // they are attached, in any cgroup. It needs CAP_SYS_ADMIN.
 func Attachments() ([]Attachment, error) {
-	spec, err := loadIntercept()
+	ours, err := programNames()
 	if err != nil {
 		return nil, err
-	}
-	ours := make(map[string]bool)
-	for name := range spec.Programs {
-		ours[name[:min(len(name), 15)]] = true // what the kernel keeps of it
 	}
 	var found []Attachment
 	links := new(link.Iterator)
@@ -103,6 +101,41 @@ func Attachments() ([]Attachment, error) {
 		}
 	}
 	return found, links.Err()
+}
+
+// Programs gives the names of the programs of this package and of other agents
+// that the kernel has, attached or not. It needs CAP_SYS_ADMIN.
+func Programs() ([]string, error) {
+	ours, err := programNames()
+	if err != nil {
+		return nil, err
+	}
+	var found []string
+	for id := ebpf.ProgramID(0); ; {
+		id, err = ebpf.ProgramGetNextID(id)
+		if errors.Is(err, os.ErrNotExist) {
+			return found, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if name, err := programOf(id); err == nil && ours[name] && !slices.Contains(found, name) {
+			found = append(found, name)
+		}
+	}
+}
+
+// programNames are our programs' names, as the kernel keeps them.
+func programNames() (map[string]bool, error) {
+	spec, err := loadIntercept()
+	if err != nil {
+		return nil, err
+	}
+	ours := make(map[string]bool)
+	for name := range spec.Programs {
+		ours[name[:min(len(name), 15)]] = true
+	}
+	return ours, nil
 }
 
 func programOf(id ebpf.ProgramID) (string, error) {

@@ -54,7 +54,7 @@ type Server struct {
 	TLS *tls.Config
 	// Observer is told of flows.
 	Observer Observer
-	// Buffers bounds what faults hold; the zero value is [DefaultBuffers].
+	// Buffers bounds what faults hold.
 	Buffers Buffers
 	// Clock is the time of the run.
 	Clock Clock
@@ -99,9 +99,7 @@ func (t Target) String() string { return hostPort(t.Host, t.Port) }
 func (s *Server) start() {
 	s.once.Do(func() {
 		s.tunnels = make(map[*tunnel]struct{})
-		if s.gauges.store.Buffers = s.Buffers; s.Buffers == (Buffers{}) {
-			s.gauges.store.Buffers = DefaultBuffers
-		}
+		s.gauges.store.Buffers = s.Buffers
 		s.ending = make(chan struct{})
 		s.ask = sync.OnceFunc(func() { close(s.ending) })
 		s.ctx, s.cancel = context.WithCancel(context.Background())

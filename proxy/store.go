@@ -1,13 +1,16 @@
 package proxy
 
-import "sync/atomic"
+import (
+	"cmp"
+	"sync/atomic"
+)
 
 // Buffers bounds what faults hold of the bytes that are on their way. Beyond
 // that the sender is held back, as by any receiver that is full. Each link may
 // always hold one piece.
 type Buffers struct {
 	// Link is for one direction of one flow, and Total for all together, in
-	// bytes.
+	// bytes; 0 is that of [DefaultBuffers].
 	Link, Total int64
 }
 
@@ -24,5 +27,7 @@ type store struct {
 // fits says whether there is room for so many bytes more in a line that holds
 // some: one that is empty takes what comes, so that each goes on.
 func (s *store) fits(held, more int) bool {
-	return held == 0 || int64(held+more) <= s.Link && s.waiting.Load()+int64(more) <= s.Total
+	return held == 0 ||
+		int64(held+more) <= cmp.Or(s.Link, DefaultBuffers.Link) &&
+			s.waiting.Load()+int64(more) <= cmp.Or(s.Total, DefaultBuffers.Total)
 }

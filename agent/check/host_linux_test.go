@@ -136,3 +136,22 @@ func TestGoodHost(t *testing.T) {
 		t.Errorf("%+v, want\n%+v", got, want)
 	}
 }
+
+// TestRemains is when a host is clean.
+func TestRemains(t *testing.T) {
+	is := func(name string, s State) Probe { return Probe{Name: name, State: s} }
+	for _, tc := range []struct {
+		probes []Probe
+		clean  bool
+		why    string
+	}{
+		{[]Probe{is("programs", OK), is("agents", OK)}, true, ""},
+		{[]Probe{is("programs", OK), is("agents", Found)}, false, "agents are there"},
+		{[]Probe{is("programs", Unknown), is("agents", OK)}, false, "of programs it is not known"},
+		{[]Probe{is("programs", Unknown), is("agents", Found)}, false, "agents are there"},
+	} {
+		if r := remains(tc.probes...); r.Clean != tc.clean || r.Why != tc.why {
+			t.Errorf("%v: %t, %q, want %t, %q", tc.probes, r.Clean, r.Why, tc.clean, tc.why)
+		}
+	}
+}

@@ -16,8 +16,11 @@ import (
 // errImpossible is that connections cannot be intercepted, which has been said.
 var errImpossible = errors.New("cannot intercept")
 
+// errNotClean is that something of fault is left, which has been said.
+var errNotClean = errors.New("not clean")
+
 func newCheck(env environment) *cobra.Command {
-	var asJSON bool
+	var asJSON, after bool
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Say what this host can do, and how to get the rest",
@@ -32,8 +35,16 @@ with no header.`,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			// A signal meanwhile waits: it is a matter of milliseconds.
+			if after {
+				left := check.After(cmd.Context())
+				fmt.Fprint(env.stdout, rendered(reportOnRemains(left), asJSON, env.style(cmd, env.stdout)))
+				if !left.Clean {
+					return errNotClean
+				}
+				return nil
+			}
 			result := check.Run(cmd.Context())
-			fmt.Fprint(env.stdout, checked(result, asJSON, env.style(cmd, env.stdout)))
+			fmt.Fprint(env.stdout, rendered(reportOnHost(result), asJSON, env.style(cmd, env.stdout)))
 			if !result.Transparent.Possible {
 				return errImpossible
 			}
@@ -41,6 +52,7 @@ with no header.`,
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "one object")
+	cmd.Flags().BoolVar(&after, "after", false, "prove that nothing of fault is left on this host; exit code 1 if something is")
 	return cmd
 }
 
@@ -51,11 +63,44 @@ type checkedObject struct {
 	check.Result
 }
 
-// checked is a result for a program, for a terminal or for a pipe.
-func checked(r check.Result, asJSON bool, s style.Style) string {
+// remainsObject is what is left, for programs.
+type remainsObject struct {
+	Schema  int    `json:"schema"`
+	Version string `json:"version"`
+	check.Remains
+}
+
+// report is what was found out, for all who read it.
+type report struct {
+	verdicts []namedVerdict
+	probes   []check.Probe
+	object   any // for JSON
+}
+
+type namedVerdict struct {
+	name string
+	said check.Verdict
+}
+
+func reportOnHost(r check.Result) report {
+	return report{
+		[]namedVerdict{{"transparent", r.Transparent}, {"explicit", r.Explicit}}, r.Probes,
+		checkedObject{event.Schema, version, r},
+	}
+}
+
+func reportOnRemains(r check.Remains) report {
+	return report{
+		[]namedVerdict{{"clean", check.Verdict{Possible: r.Clean, Why: r.Why}}}, r.Probes,
+		remainsObject{event.Schema, version, r},
+	}
+}
+
+// rendered is a report for a program, for a terminal or for a pipe.
+func rendered(r report, asJSON bool, s style.Style) string {
 	switch {
 	case asJSON:
-		object, err := json.Marshal(checkedObject{event.Schema, version, r})
+		object, err := json.Marshal(r.object)
 		if err != nil {
 			panic(err) // strings and booleans only
 		}
@@ -66,8 +111,8 @@ func checked(r check.Result, asJSON bool, s style.Style) string {
 	return checkRows(r)
 }
 
-// checkRows are a result for a pipe: a row for each verdict and each probe.
-func checkRows(r check.Result) string {
+// checkRows are a report for a pipe: a row for each verdict and each probe.
+func checkRows(r report) string {
 	var b strings.Builder
 	row := func(cells ...string) {
 		for i := range cells {
@@ -75,21 +120,12 @@ func checkRows(r check.Result) string {
 		}
 		b.WriteString(strings.Join(cells, "\t") + "\n")
 	}
-	for _, v := range verdicts(r) {
+	for _, v := range r.verdicts {
 		state, text, _ := strings.Cut(v.said.String(), ", ")
 		row(state, v.name, text, "")
 	}
-	for _, p := range r.Probes {
+	for _, p := range r.probes {
 		row(string(p.State), p.Name, p.Text, p.Fix)
 	}
 	return b.String()
-}
-
-type namedVerdict struct {
-	name string
-	said check.Verdict
-}
-
-func verdicts(r check.Result) []namedVerdict {
-	return []namedVerdict{{"transparent", r.Transparent}, {"explicit", r.Explicit}}
 }

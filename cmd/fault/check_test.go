@@ -113,7 +113,7 @@ ok       left behind
                        process holds them
 `},
 	} {
-		if got := checked(tc.result, false, tc.style); got != tc.want[1:] {
+		if got := rendered(reportOnHost(tc.result), false, tc.style); got != tc.want[1:] {
 			t.Errorf("%s:\n%swant\n%s", name, got, tc.want[1:])
 		}
 	}
@@ -125,10 +125,10 @@ func TestCheckRows(t *testing.T) {
 		"yes\texplicit\t\t\n" +
 		"missing\tkernel\t5.4?[2J x86_64…\tLinux 5.8, or `--transparent off`\n" +
 		"found\tleft behind\tfault_connect4 attached, and no process holds them\t\n"
-	if got := checked(impossible(), false, style.Style{}); got != want {
+	if got := rendered(reportOnHost(impossible()), false, style.Style{}); got != want {
 		t.Errorf("%swant\n%s", got, want)
 	}
-	if got := checked(asDesigned(), false, style.Style{}); !strings.HasPrefix(got, "yes\ttransparent\texcept IPv6\t\nyes\texplicit\t\t\nok\tkernel\t") {
+	if got := rendered(reportOnHost(asDesigned()), false, style.Style{}); !strings.HasPrefix(got, "yes\ttransparent\texcept IPv6\t\nyes\texplicit\t\t\nok\tkernel\t") {
 		t.Error(got)
 	}
 }
@@ -137,7 +137,7 @@ func TestCheckJSON(t *testing.T) {
 	const want = `{"schema":1,"version":"0.1.0","transparent":{"possible":false,"why":"cap_bpf and cap_net_admin are missing (uid 1000)"},"explicit":{"possible":true},"probes":[` +
 		`{"name":"kernel","state":"missing","text":"5.4\u001b[2J\tx86_64…","fix":"Linux 5.8, or ` + "`--transparent off`" + `"},` +
 		`{"name":"left behind","state":"found","text":"fault_connect4 attached, and no process holds them"}]}` + "\n"
-	got := checked(impossible(), true, style.Style{Columns: 20})
+	got := rendered(reportOnHost(impossible()), true, style.Style{Columns: 20})
 	if got != want || !json.Valid([]byte(got)) {
 		t.Errorf("%swant\n%s", got, want)
 	}
@@ -154,7 +154,7 @@ func FuzzCheckTable(f *testing.F) {
 			Transparent: check.Verdict{Why: why}, Explicit: check.Verdict{Possible: true, Except: why},
 			Probes: []check.Probe{{Name: "kernel", State: check.OK, Text: text, Fix: fix}},
 		}
-		for line := range strings.Lines(checkTable(r, style.Style{Columns: columns})) {
+		for line := range strings.Lines(checkTable(reportOnHost(r), style.Style{Columns: columns})) {
 			line = strings.TrimSuffix(line, "\n")
 			if strings.ContainsFunc(line, unicode.IsControl) {
 				t.Errorf("%q", line)
@@ -164,7 +164,7 @@ func FuzzCheckTable(f *testing.F) {
 				t.Errorf("%d columns: %q", columns, line)
 			}
 		}
-		for line := range strings.Lines(checkRows(r)) {
+		for line := range strings.Lines(checkRows(reportOnHost(r))) {
 			if n := strings.Count(line, "\t"); n != 3 {
 				t.Errorf("%d tabs: %q", n, line)
 			}

@@ -15,9 +15,9 @@ const (
 	besides     = 34 // columns that the text must have to stand beside the name
 )
 
-// checkTable is a result for a terminal. Where there is little room, texts
+// checkTable is a report for a terminal. Where there is little room, texts
 // stand below the names.
-func checkTable(r check.Result, s style.Style) string {
+func checkTable(r report, s style.Style) string {
 	indent := stateColumn + probeColumn
 	narrow := s.Columns < indent+besides
 	if narrow {
@@ -36,7 +36,7 @@ func checkTable(r check.Result, s style.Style) string {
 		}
 		b.WriteString(strings.Join(text, "\n"+strings.Repeat(" ", indent)) + "\n")
 	}
-	for _, p := range r.Probes {
+	for _, p := range r.probes {
 		row(stateRoles[p.State], string(p.State), p.Name, wrapped(p.Text, s.Columns-indent))
 		switch {
 		case strings.HasPrefix(p.Fix, "sudo "):
@@ -54,10 +54,10 @@ var stateRoles = map[check.State]style.Role{
 
 // verdictLines are the verdicts beside each other, or below if they have no
 // room.
-func verdictLines(r check.Result, s style.Style) string {
+func verdictLines(r report, s style.Style) string {
 	var parts []string
 	width := 0
-	for _, v := range verdicts(r) {
+	for _, v := range r.verdicts {
 		said := oneLine(v.said.String())
 		width += style.Width(v.name+" "+said) + 4
 		role := style.Good

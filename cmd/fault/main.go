@@ -56,7 +56,7 @@ func run(ctx context.Context, env environment, args []string) int {
 	switch {
 	case err == nil:
 		return 0
-	case errors.Is(err, errImpossible):
+	case errors.Is(err, errImpossible), errors.Is(err, errNotClean):
 		return exitFailure
 	}
 	message, hint, code := explain(err)

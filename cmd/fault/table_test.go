@@ -11,6 +11,7 @@ import (
 
 // noVariable is why a flag has none.
 var noVariable = map[string]string{
+	"after":           "what it does is another thing",
 	"no-color":        "NO_COLOR is one of any value, and not only ours",
 	"help":            "it runs nothing",
 	"version":         "it runs nothing",
