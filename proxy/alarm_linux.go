@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,6 +24,7 @@ type alarm struct {
 	start int64 // of the clock, in ns of CLOCK_MONOTONIC
 	spin  time.Duration
 	timer *os.File
+	raw   syscall.RawConn // of the timer
 
 	next atomic.Int64 // the earliest time
 	mu   sync.Mutex
@@ -47,6 +49,9 @@ func newAlarm(c Clock, spin time.Duration) (*alarm, error) {
 		return nil, err
 	}
 	a := &alarm{clock: c, start: now.Nano() - int64(c.Now()), spin: spin, timer: os.NewFile(uintptr(fd), "timerfd")}
+	if a.raw, err = a.timer.SyscallConn(); err != nil {
+		return nil, errors.Join(err, a.timer.Close())
+	}
 	a.next.Store(int64(faults.Never))
 	go a.ring()
 	return a, nil
@@ -83,10 +88,7 @@ func (a *alarm) set() {
 	until := a.all[0].until
 	a.next.Store(int64(until))
 	at := unix.ItimerSpec{Value: unix.NsecToTimespec(max(1, a.start+int64(until-a.spin)))} // 0 would be never
-	raw, err := a.timer.SyscallConn()
-	if err == nil {
-		_ = raw.Control(func(fd uintptr) { _ = unix.TimerfdSettime(int(fd), unix.TFD_TIMER_ABSTIME, &at, nil) })
-	}
+	_ = a.raw.Control(func(fd uintptr) { _ = unix.TimerfdSettime(int(fd), unix.TFD_TIMER_ABSTIME, &at, nil) })
 }
 
 // ring wakes whoever's time has come, until the alarm is closed.
