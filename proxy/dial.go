@@ -57,7 +57,9 @@ func (s *Server) dial(ctx context.Context, address string, like Socket) (*net.TC
 	if err != nil {
 		return nil, err
 	}
-	return c.(*net.TCPConn), nil
+	tcp := c.(*net.TCPConn)
+	hurry(tcp)
+	return tcp, nil
 }
 
 // isSelf says whether an address is that of a listener of ours.

@@ -134,6 +134,7 @@ func (s *Server) accept(ln *net.TCPListener, handle func(*net.TCPConn)) error {
 				if raw, err := c.SyscallConn(); err == nil {
 					_ = keepUrgent(raw)
 				}
+				hurry(c)
 				handle(c)
 			}()
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):

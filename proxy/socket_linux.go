@@ -39,6 +39,20 @@ func (s Socket) apply(network string, c syscall.RawConn) error {
 	return err
 }
 
+// hurry has what goes to a peer on this host not be paced for a network that
+// is not there, as bbr does. Reno does not pace, and everybody may have it.
+func hurry(c *net.TCPConn) {
+	peer := addrPort(c.RemoteAddr()).Addr()
+	if !peer.IsLoopback() && peer != addrPort(c.LocalAddr()).Addr() {
+		return
+	}
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			_ = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
+		})
+	}
+}
+
 type option struct{ level, name, value int }
 
 func setOptions(c syscall.RawConn, all ...option) error {

@@ -10,6 +10,9 @@ import (
 // keepUrgent has nothing to set here.
 func keepUrgent(syscall.RawConn) error { return nil }
 
+// hurry has nothing to set either.
+func hurry(*net.TCPConn) {}
+
 // apply has nothing to set: programs are known on Linux only.
 func (s Socket) apply(string, syscall.RawConn) error { return nil }
 

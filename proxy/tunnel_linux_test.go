@@ -252,3 +252,29 @@ func TestRunEndsWhileDialling(t *testing.T) {
 		})
 	}
 }
+
+// What goes to a peer on this host is not paced.
+func TestHurry(t *testing.T) {
+	upstream := listen(t)
+	client, err := net.Dial("tcp", upstream.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server := accept(t, upstream)
+	for _, c := range []net.Conn{client, server} {
+		tcp := c.(*net.TCPConn)
+		hurry(tcp)
+		raw, err := tcp.SyscallConn()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var name string
+		cerr := raw.Control(func(fd uintptr) {
+			name, err = unix.GetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION)
+		})
+		if cerr != nil || err != nil || name != "reno" {
+			t.Errorf("congestion control %q, %v, %v", name, cerr, err)
+		}
+	}
+}
