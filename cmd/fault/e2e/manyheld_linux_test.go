@@ -17,22 +17,27 @@ func init() { roles["together"] = connectTogether }
 // connectTogether connects to two addresses in turns, so often in all, at the
 // same time, and prints what became of that and how often: COUNT RESULT.
 func connectTogether(args []string) error {
-	n, err := strconv.Atoi(args[2])
+	return tallied(args[2], func(i int) string {
+		c, err := net.Dial("tcp", args[i%2])
+		if err != nil {
+			return fmt.Sprintf("%d %s", i%2, named(err))
+		}
+		c.Close()
+		return fmt.Sprintf("%d connected", i%2)
+	})
+}
+
+// tallied does something so many times at once, and prints what came of it and
+// how often.
+func tallied(times string, do func(i int) string) error {
+	n, err := strconv.Atoi(times)
 	if err != nil {
 		return err
 	}
 	results := make([]string, n)
 	var all sync.WaitGroup
 	for i := range n {
-		all.Go(func() {
-			c, err := net.Dial("tcp", args[i%2])
-			results[i] = fmt.Sprintf("%d connected", i%2)
-			if err != nil {
-				results[i] = fmt.Sprintf("%d %s", i%2, named(err))
-				return
-			}
-			c.Close()
-		})
+		all.Go(func() { results[i] = do(i) })
 	}
 	all.Wait()
 	counts := make(map[string]int)
@@ -45,7 +50,7 @@ func connectTogether(args []string) error {
 	return nil
 }
 
-// counted are the results of that client, by result.
+// counted are the results of such a client, by result.
 func counted(t *testing.T, lines []string) map[string]int {
 	t.Helper()
 	counts := make(map[string]int)

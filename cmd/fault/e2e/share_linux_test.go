@@ -6,7 +6,6 @@ import (
 	"math"
 	"net"
 	"strconv"
-	"sync"
 	"testing"
 	"time"
 )
@@ -20,26 +19,7 @@ const slow, tolerable = 2 * time.Second, time.Second
 // hear connects to an echo server so often, at the same time, and prints what
 // became of the greeting, and how often: COUNT RESULT.
 func hear(args []string) error {
-	n, err := strconv.Atoi(args[1])
-	if err != nil {
-		return err
-	}
-	var mu sync.Mutex
-	var all sync.WaitGroup
-	counts := make(map[string]int)
-	for range n {
-		all.Go(func() {
-			result := heardOf(args[0])
-			mu.Lock()
-			defer mu.Unlock()
-			counts[result]++
-		})
-	}
-	all.Wait()
-	for result, n := range counts {
-		fmt.Println(n, result)
-	}
-	return nil
+	return tallied(args[1], func(int) string { return heardOf(args[0]) })
 }
 
 func heardOf(address string) string {
