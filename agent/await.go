@@ -87,6 +87,9 @@ func (r *reporter) holding(f *proxy.Flow) []string {
 // verdict is what the proxy decides of a flow, as far as that is known without
 // asking for addresses; "" if it is not.
 func (r *reporter) verdict(f *proxy.Flow) string {
+	if f.MatchedBy != "" {
+		return matchedWord
+	}
 	host, port, ok := splitHost(f.Host)
 	if to := r.cfg.HTTPUpstream; to != nil && (f.Entry == proxy.EntryHTTP || f.Entry == proxy.EntryConnect) {
 		host, port, ok = to.Host, to.Port, true

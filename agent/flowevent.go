@@ -81,6 +81,7 @@ func upstreamEvent(f *proxy.Flow) *event.Upstream {
 	if u == (event.Upstream{}) {
 		return nil
 	}
+	u.MatchedBy = string(f.MatchedBy)
 	return &u
 }
 

@@ -25,6 +25,7 @@ type interception struct {
 	explicit string // if it was wanted and cannot be had: why
 	hint     string
 	meant    atomic.Pointer[upstream.Set] // the patterns, with addresses in the place of names
+	hosts    map[string][]netip.Addr      // what names had at the start
 	open     *int                         // connections before there were programs; nil if nobody knows
 
 	attacher *bpf.Attacher // has the capabilities in our place; nil for none
@@ -62,9 +63,10 @@ func (i *interception) resolve(ctx context.Context, cfg *Config, start *steps) e
 	if n := names(cfg.Upstreams); n > 0 {
 		start.begin(fmt.Sprintf("resolving %s", words.Counted(n, "name")))
 	}
-	meant, err := resolved(ctx, i.resolver(), cfg.Upstreams)
+	meant, hosts, err := resolved(ctx, i.resolver(), cfg.Upstreams)
 	if err == nil {
 		i.meant.Store(&meant)
+		i.hosts = hosts
 	}
 	return i.refused(cfg, err)
 }
@@ -88,10 +90,11 @@ func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListe
 	open := openConnections()
 	i.programs, err = i.load(ctx, bpf.Config{
 		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
-		Proxy: reachable(addrPort(ln.Addr())), Netns: i.netns, Rules: rules(*i.meant.Load()),
+		Proxy: reachable(addrPort(ln.Addr())), Netns: i.netns, Rules: rules(cfg.Upstreams), Names: nameRules(cfg.Upstreams),
 	})
 	if err == nil {
 		i.open = open
+		return i.tell(i.hosts)
 	}
 	return i.refused(cfg, err)
 }
@@ -157,9 +160,9 @@ func (i *interception) resolver() *net.Resolver {
 	return r
 }
 
-// matcher says which destinations faults are for. The kernel knows addresses
-// only, so that a connection that it diverted is for one of those that a name
-// has had since the start.
+// matcher says which destinations faults are for, for clients that ask the
+// proxy. Of an address that they ask for it is enough that a name has had it
+// since the start.
 func (i *interception) matcher(set upstream.Set) matcher {
 	if i.programs == nil {
 		return set.Match
@@ -225,7 +228,12 @@ func (i *interception) origin(c net.Conn) (proxy.Intercepted, bool, error) {
 }
 
 func (i *interception) intercepted(o bpf.Origin) proxy.Intercepted {
+	by := proxy.ByAddress
+	if o.ByName {
+		by = proxy.ByDNS
+	}
 	return proxy.Intercepted{
+		MatchedBy:   by,
 		Destination: o.Destination,
 		Socket:      proxy.Socket{Source: o.Source, Mark: o.Mark, TOS: o.TOS},
 		Process: proxy.Process{

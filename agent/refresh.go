@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -41,9 +42,10 @@ func (i *interception) refresh(ctx context.Context, set upstream.Set) {
 		case <-ctx.Done():
 			return
 		}
-		found, err := resolved(ctx, i.resolver(), set)
+		found, hosts, err := resolved(ctx, i.resolver(), set)
 		if err == nil {
-			err = i.learn(found)
+			i.learn(found)
+			err = i.tell(hosts)
 		}
 		if err != nil && ctx.Err() == nil {
 			i.log.Warn("look the names up again", zap.Error(err))
@@ -52,7 +54,7 @@ func (i *interception) refresh(ctx context.Context, set upstream.Set) {
 }
 
 // learn adds to what is meant.
-func (i *interception) learn(found upstream.Set) error {
+func (i *interception) learn(found upstream.Set) {
 	before := *i.meant.Load()
 	meant := slices.Clone(before)
 	for _, p := range found {
@@ -60,10 +62,17 @@ func (i *interception) learn(found upstream.Set) error {
 			meant = append(meant, p)
 		}
 	}
-	if len(meant) == len(before) {
-		return nil
+	if len(meant) > len(before) {
+		i.meant.Store(&meant)
 	}
-	// Who is diverted is asked about; so we have to know first.
-	i.meant.Store(&meant)
-	return i.programs.SetRules(rules(meant))
+}
+
+// tell gives the kernel the addresses of names.
+func (i *interception) tell(hosts map[string][]netip.Addr) error {
+	for host, addrs := range hosts {
+		if err := i.programs.SetAddresses(host, addrs); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -13,20 +13,31 @@ import (
 	"github.com/faultproxy/fault/proxy/upstream"
 )
 
-// resolved is the patterns as the kernel can decide about them. A name becomes
-// its addresses of now.
-func resolved(ctx context.Context, r *net.Resolver, set upstream.Set) (upstream.Set, error) {
+// resolved is the patterns with the addresses of now in the place of names, and
+// the addresses of each name. What is below a domain nobody can look up.
+func resolved(ctx context.Context, r *net.Resolver, set upstream.Set) (upstream.Set, map[string][]netip.Addr, error) {
 	var out upstream.Set
+	hosts := make(map[string][]netip.Addr)
 	for _, p := range set {
-		prefixes, err := prefixes(ctx, r, p)
-		if err != nil {
-			return nil, err
+		switch {
+		case p.Domain != "":
+			continue
+		case p.Host == "":
+			out = append(out, p)
+			continue
 		}
-		for _, prefix := range prefixes {
-			out = append(out, upstream.Pattern{Any: p.Any, Prefix: prefix, Port: p.Port, Exclude: p.Exclude})
+		addrs, err := lookup(ctx, r, p.Host)
+		if err != nil {
+			return nil, nil, &SettingError{"upstream", p.String(), unresolved(err),
+				fmt.Sprintf("`getent hosts %s` shows what this host answers; addresses and CIDRs need no name", p.Host)}
+		}
+		for _, a := range addrs {
+			a = a.Unmap().WithZone("")
+			hosts[p.Host] = append(hosts[p.Host], a)
+			out = append(out, upstream.Pattern{Prefix: netip.PrefixFrom(a, a.BitLen()), Port: p.Port, Exclude: p.Exclude})
 		}
 	}
-	return out, nil
+	return out, hosts, nil
 }
 
 // names is how many of the patterns have to be resolved.
@@ -40,11 +51,14 @@ func names(set upstream.Set) int {
 	return n
 }
 
-// rules is resolved patterns for the kernel.
+// rules is the patterns about addresses, for the kernel.
 func rules(set upstream.Set) []bpf.Rule {
-	out := make([]bpf.Rule, len(set))
-	for i, p := range set {
-		out[i] = bpf.Rule{
+	var out []bpf.Rule
+	for _, p := range set {
+		if p.Host != "" || p.Domain != "" {
+			continue
+		}
+		out = append(out, bpf.Rule{
 			Prefix:  p.Prefix,
 			Port:    p.Port,
 			Exclude: p.Exclude,
@@ -52,33 +66,23 @@ func rules(set upstream.Set) []bpf.Rule {
 			// unless that is named.
 			Loopback: isLoopback(p.Prefix),
 			DNS:      !p.Any || p.Port != 0,
-		}
+		})
 	}
 	return out
 }
 
-// prefixes is the addresses of a pattern; the zero prefix is all of them.
-func prefixes(ctx context.Context, r *net.Resolver, p upstream.Pattern) ([]netip.Prefix, error) {
-	switch {
-	case p.Any:
-		return []netip.Prefix{{}}, nil
-	case p.Prefix.IsValid():
-		return []netip.Prefix{p.Prefix}, nil
-	case p.Domain != "":
-		return nil, &SettingError{"upstream", p.String(), errors.New("names below a domain cannot be told by their addresses"),
-			"name the hosts or addresses, or use the explicit proxy alone: `--transparent off`"}
+// nameRules is the patterns about names, for the kernel.
+func nameRules(set upstream.Set) []bpf.NameRule {
+	var out []bpf.NameRule
+	for _, p := range set {
+		switch {
+		case p.Host != "":
+			out = append(out, bpf.NameRule{Name: p.Host, Port: p.Port, Exclude: p.Exclude})
+		case p.Domain != "":
+			out = append(out, bpf.NameRule{Name: p.Domain, Below: true, Port: p.Port, Exclude: p.Exclude})
+		}
 	}
-	addrs, err := lookup(ctx, r, p.Host)
-	if err != nil {
-		return nil, &SettingError{"upstream", p.String(), unresolved(err),
-			fmt.Sprintf("`getent hosts %s` shows what this host answers; addresses and CIDRs need no name", p.Host)}
-	}
-	out := make([]netip.Prefix, len(addrs))
-	for i, a := range addrs {
-		a = a.Unmap().WithZone("")
-		out[i] = netip.PrefixFrom(a, a.BitLen())
-	}
-	return out, nil
+	return out
 }
 
 // unresolved is what a resolver said without the name, which is known, and who

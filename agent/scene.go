@@ -22,6 +22,9 @@ type scene struct {
 	cgroup        string
 	netns         uint64
 	ipv6, accepts error
+	// learns is why names are looked up only, and not learnt from the answers
+	// that programs get; nil if they are, or if there are none.
+	learns error
 	// explicit is why they are not although they should, and hint what to do.
 	explicit, hint string
 	// hidden says that others cannot look into this process; empty if they can.
@@ -58,7 +61,7 @@ func newScene(r *reporter, at *listeners, took time.Duration) scene {
 		hidden: hiddenText(cut.hidden),
 	}
 	if s.intercepts {
-		s.cgroup, s.ipv6, s.accepts = cut.programs.Cgroup(), cut.programs.IPv6(), cut.accepts
+		s.cgroup, s.ipv6, s.accepts, s.learns = cut.programs.Cgroup(), cut.programs.IPv6(), cut.accepts, cut.programs.Learns()
 	}
 	if at.proxy != nil && !r.cfg.NoProxy {
 		s.proxy = addrPort(at.proxy.Addr())
@@ -123,6 +126,9 @@ func (s *scene) warnings(cfg *Config) []warning {
 	if s.intercepts && s.accepts != nil {
 		all = append(all, warning{"accepts-first", fmt.Sprintf("connect(2) succeeds before the upstream is reached: %v", s.accepts), "", true})
 	}
+	if s.learns != nil {
+		all = append(all, warning{"names-looked-up", namesText(s.learns), "", true})
+	}
 	if s.hidden != "" {
 		all = append(all, warning{"hidden", "fault " + s.hidden, "", true})
 	}
@@ -130,4 +136,9 @@ func (s *scene) warnings(cfg *Config) []warning {
 		all = append(all, warning{"no-meaning", text, "", true})
 	}
 	return all
+}
+
+// namesText says what it means that names are not learnt.
+func namesText(why error) string {
+	return fmt.Sprintf("names are looked up every 5 s, and `*.domain` means nothing: DNS answers are not read: %v", why)
 }

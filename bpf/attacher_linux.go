@@ -66,8 +66,13 @@ func (a *Attacher) Attach(ctx context.Context, cfg Config) (*Interception, error
 	case len(a.from.fds) != done.descriptors():
 		return nil, attacherError(fmt.Errorf("%d descriptors arrived", len(a.from.fds)))
 	}
-	i := &Interception{cgroup: done.Cgroup, ipv6: done.IPv6.error(), holds: done.Holds.error(), mark: done.Mark}
-	err = i.adoptHold(a.from)
+	i := &Interception{
+		cgroup: done.Cgroup, ipv6: done.IPv6.error(), holds: done.Holds.error(), learns: done.Learns.error(), mark: done.Mark,
+	}
+	i.names, err = newNameTable(cfg.Names)
+	if err == nil {
+		err = i.adoptHold(a.from)
+	}
 	if err == nil {
 		err = i.adopt(done, a.from.fds)
 	}

@@ -21,7 +21,7 @@
 //
 // A connect(2) that cannot be carried, or of which we are not sure, is left as
 // it was and counted by [Verdict]. The package does not accept, dial, carry or
-// log anything, and knows names and faults of no kind.
+// log anything, and knows faults of no kind.
 package bpf
 
 import (
@@ -47,6 +47,20 @@ type Rule struct {
 	DNS bool
 }
 
+// NameRule is one --upstream pattern that is about names. Which addresses a name
+// has, the kernel learns from DNS answers that programs get over UDP, before
+// they connect, and from [Interception.SetAddresses].
+type NameRule struct {
+	// Name is a host's, or a domain's if Below says that those below it are
+	// meant, and not the domain's own.
+	Name  string
+	Below bool
+	// Port is the destination port; 0 is every port.
+	Port uint16
+	// Exclude takes the addresses out whatever other rules say.
+	Exclude bool
+}
+
 // Config says what to divert, and where to.
 type Config struct {
 	// Cgroup is a folder of a cgroup2 file system, or a path within the
@@ -60,6 +74,8 @@ type Config struct {
 	Netns uint64
 	// Rules say which destinations are diverted; none diverts nothing.
 	Rules []Rule
+	// Names say so by names; their ports differ in 64 ways at most.
+	Names []NameRule
 	// Process is the name that processes must have, as /proc/PID/comm shows
 	// it, whenever they start and whichever of their threads connects. The
 	// kernel keeps 15 bytes of a name, so only these are compared. Empty:
@@ -91,6 +107,9 @@ type Origin struct {
 	Netns uint64
 	// IPv6 says that the caller's socket is an IPv6 one.
 	IPv6 bool
+	// ByName says that it was a [NameRule] that diverted the connection, and no
+	// [Rule]; Shared that the address was seen to belong to other names, too.
+	ByName, Shared bool
 }
 
 // Verdict is what became of a connect(2) call; the words are those of the

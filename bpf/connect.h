@@ -7,6 +7,7 @@
 #define FAULT_CONNECT_H
 
 #include "maps.h"
+#include "names.h"
 #include "target.h"
 
 /* bpf_sk_storage and the LPM trie are asked twice at most for a connect that
@@ -26,6 +27,23 @@ static __always_inline __u32 matching_rules(const struct origin *o)
 	if (rule)
 		flags |= *rule;
 	return flags;
+}
+
+/* match is what the patterns say about the destination: rule_flags. Addresses
+ * of names count as named one by one; what an excluded name has is excluded. */
+static __always_inline __u32 match(struct origin *o)
+{
+	__u32 flags = matching_rules(o), named = naming(o);
+
+	if (named & NAMING_EXCLUDE)
+		return RULE_EXCLUDE;
+	if (flags & RULE_EXCLUDE || !(named & NAMING_INCLUDE))
+		return flags;
+	if (!(flags & RULE_INTERCEPT)) {
+		o->by_name = true;
+		o->shared = !!(named & NAMING_SHARED);
+	}
+	return flags | RULE_INTERCEPT | RULE_LOOPBACK | RULE_DNS;
 }
 
 static __always_inline bool is_mapped(const struct origin *o)
@@ -147,7 +165,7 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf
 
 	if (sk->priority == agent_priority || bpf_sk_storage_get(&agent_sockets, sk, 0, 0))
 		return VERDICT_AGENT;
-	flags = matching_rules(o);
+	flags = match(o);
 	if (flags & RULE_EXCLUDE)
 		return VERDICT_EXCLUDED;
 	if (!(flags & RULE_INTERCEPT))

@@ -2,12 +2,14 @@
 
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //
-// The kernel's half of interception. connect.h diverts connect(2), sockops.h
-// files where each connection was going, hold.h has it wait for the upstream,
-// peername.h hides the diversion from the caller.
+// The kernel's half of interception. connect.h diverts connect(2), names.h
+// learns the addresses of names, sockops.h files where each connection was
+// going, hold.h has it wait for the upstream, peername.h hides the diversion
+// from the caller.
 
 #include "connect.h"
 #include "hold.h"
+#include "names.h"
 #include "peername.h"
 #include "sockops.h"
 

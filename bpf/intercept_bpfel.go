@@ -23,6 +23,12 @@ type interceptFlowKey struct {
 	Seq        uint32
 }
 
+type interceptNameKey struct {
+	_         structs.HostLayout
+	Prefixlen uint32
+	Name      [256]uint8
+}
+
 type interceptOrigin struct {
 	_        structs.HostLayout
 	Netns    uint64
@@ -40,7 +46,26 @@ type interceptOrigin struct {
 	Seq      uint32
 	Held     uint8
 	Tos      uint8
-	Padding  [6]uint8
+	ByName   uint8
+	Shared   uint8
+	Padding  [4]uint8
+}
+
+type interceptOutcomes struct {
+	_   structs.HostLayout
+	Has [64]uint8
+}
+
+type interceptPortOutcomes struct {
+	_       structs.HostLayout
+	Include interceptOutcomes
+	Exclude interceptOutcomes
+}
+
+type interceptQuestion struct {
+	_    structs.HostLayout
+	Name [256]uint8
+	Key  interceptNameKey
 }
 
 type interceptRuleFlags uint32
@@ -98,13 +123,20 @@ const (
 	interceptMapAdmitted        = "admitted"
 	interceptMapAgentSockets    = "agent_sockets"
 	interceptMapDestinations    = "destinations"
+	interceptMapLearnt          = "learnt"
+	interceptMapNamePorts       = "name_ports"
+	interceptMapNames           = "names"
 	interceptMapOrigins         = "origins"
+	interceptMapQuestions       = "questions"
+	interceptMapResolved        = "resolved"
 	interceptMapRules           = "rules"
+	interceptMapStrangers       = "strangers"
 	interceptMapVerdicts        = "verdicts"
 	interceptMapWaitings        = "waitings"
 	interceptProgFaultConnect4  = "fault_connect4"
 	interceptProgFaultConnect6  = "fault_connect6"
 	interceptProgFaultHold      = "fault_hold"
+	interceptProgFaultLearn     = "fault_learn"
 	interceptProgFaultMapped6   = "fault_mapped6"
 	interceptProgFaultPeername4 = "fault_peername4"
 	interceptProgFaultPeername6 = "fault_peername6"
@@ -112,6 +144,7 @@ const (
 	interceptProgFaultSockops   = "fault_sockops"
 	interceptVarAgentKeepalive  = "agent_keepalive"
 	interceptVarAgentPriority   = "agent_priority"
+	interceptVarByName          = "by_name"
 	interceptVarNamesCallers    = "names_callers"
 	interceptVarOriginsPut      = "origins_put"
 	interceptVarOriginsTaken    = "origins_taken"
@@ -169,6 +202,7 @@ type interceptProgramSpecs struct {
 	FaultConnect4  *ebpf.ProgramSpec `ebpf:"fault_connect4"`
 	FaultConnect6  *ebpf.ProgramSpec `ebpf:"fault_connect6"`
 	FaultHold      *ebpf.ProgramSpec `ebpf:"fault_hold"`
+	FaultLearn     *ebpf.ProgramSpec `ebpf:"fault_learn"`
 	FaultMapped6   *ebpf.ProgramSpec `ebpf:"fault_mapped6"`
 	FaultPeername4 *ebpf.ProgramSpec `ebpf:"fault_peername4"`
 	FaultPeername6 *ebpf.ProgramSpec `ebpf:"fault_peername6"`
@@ -183,8 +217,14 @@ type interceptMapSpecs struct {
 	Admitted     *ebpf.MapSpec `ebpf:"admitted"`
 	AgentSockets *ebpf.MapSpec `ebpf:"agent_sockets"`
 	Destinations *ebpf.MapSpec `ebpf:"destinations"`
+	Learnt       *ebpf.MapSpec `ebpf:"learnt"`
+	NamePorts    *ebpf.MapSpec `ebpf:"name_ports"`
+	Names        *ebpf.MapSpec `ebpf:"names"`
 	Origins      *ebpf.MapSpec `ebpf:"origins"`
+	Questions    *ebpf.MapSpec `ebpf:"questions"`
+	Resolved     *ebpf.MapSpec `ebpf:"resolved"`
 	Rules        *ebpf.MapSpec `ebpf:"rules"`
+	Strangers    *ebpf.MapSpec `ebpf:"strangers"`
 	Verdicts     *ebpf.MapSpec `ebpf:"verdicts"`
 	Waitings     *ebpf.MapSpec `ebpf:"waitings"`
 }
@@ -195,6 +235,7 @@ type interceptMapSpecs struct {
 type interceptVariableSpecs struct {
 	AgentKeepalive *ebpf.VariableSpec `ebpf:"agent_keepalive"`
 	AgentPriority  *ebpf.VariableSpec `ebpf:"agent_priority"`
+	ByName         *ebpf.VariableSpec `ebpf:"by_name"`
 	NamesCallers   *ebpf.VariableSpec `ebpf:"names_callers"`
 	OriginsPut     *ebpf.VariableSpec `ebpf:"origins_put"`
 	OriginsTaken   *ebpf.VariableSpec `ebpf:"origins_taken"`
@@ -230,8 +271,14 @@ type interceptMaps struct {
 	Admitted     *ebpf.Map `ebpf:"admitted"`
 	AgentSockets *ebpf.Map `ebpf:"agent_sockets"`
 	Destinations *ebpf.Map `ebpf:"destinations"`
+	Learnt       *ebpf.Map `ebpf:"learnt"`
+	NamePorts    *ebpf.Map `ebpf:"name_ports"`
+	Names        *ebpf.Map `ebpf:"names"`
 	Origins      *ebpf.Map `ebpf:"origins"`
+	Questions    *ebpf.Map `ebpf:"questions"`
+	Resolved     *ebpf.Map `ebpf:"resolved"`
 	Rules        *ebpf.Map `ebpf:"rules"`
+	Strangers    *ebpf.Map `ebpf:"strangers"`
 	Verdicts     *ebpf.Map `ebpf:"verdicts"`
 	Waitings     *ebpf.Map `ebpf:"waitings"`
 }
@@ -241,8 +288,14 @@ func (m *interceptMaps) Close() error {
 		m.Admitted,
 		m.AgentSockets,
 		m.Destinations,
+		m.Learnt,
+		m.NamePorts,
+		m.Names,
 		m.Origins,
+		m.Questions,
+		m.Resolved,
 		m.Rules,
+		m.Strangers,
 		m.Verdicts,
 		m.Waitings,
 	)
@@ -254,6 +307,7 @@ func (m *interceptMaps) Close() error {
 type interceptVariables struct {
 	AgentKeepalive *ebpf.Variable `ebpf:"agent_keepalive"`
 	AgentPriority  *ebpf.Variable `ebpf:"agent_priority"`
+	ByName         *ebpf.Variable `ebpf:"by_name"`
 	NamesCallers   *ebpf.Variable `ebpf:"names_callers"`
 	OriginsPut     *ebpf.Variable `ebpf:"origins_put"`
 	OriginsTaken   *ebpf.Variable `ebpf:"origins_taken"`
@@ -273,6 +327,7 @@ type interceptPrograms struct {
 	FaultConnect4  *ebpf.Program `ebpf:"fault_connect4"`
 	FaultConnect6  *ebpf.Program `ebpf:"fault_connect6"`
 	FaultHold      *ebpf.Program `ebpf:"fault_hold"`
+	FaultLearn     *ebpf.Program `ebpf:"fault_learn"`
 	FaultMapped6   *ebpf.Program `ebpf:"fault_mapped6"`
 	FaultPeername4 *ebpf.Program `ebpf:"fault_peername4"`
 	FaultPeername6 *ebpf.Program `ebpf:"fault_peername6"`
@@ -285,6 +340,7 @@ func (p *interceptPrograms) Close() error {
 		p.FaultConnect4,
 		p.FaultConnect6,
 		p.FaultHold,
+		p.FaultLearn,
 		p.FaultMapped6,
 		p.FaultPeername4,
 		p.FaultPeername6,

@@ -19,10 +19,12 @@ type Interception struct {
 	cgroup   string
 	ipv6     error
 	holds    error
+	learns   error
+	names    nameTable
 	raw      *os.File // answers SYNs; nil if holds is not
 	mark     mark
 	objs     objects
-	diverts  []link.Link // connect4 and connect6
+	diverts  []link.Link // connect4 and connect6, and what learns for them
 	observes []link.Link // the rest, which diverted connections still need
 
 	mu    sync.Mutex
@@ -105,8 +107,16 @@ func prepare() error {
 
 // load gives programs that are not attached yet.
 func load(cfg Config) (*Interception, error) {
-	i := &Interception{ipv6: canReadKernel()}
-	if err := i.load(cfg); err != nil {
+	names, err := newNameTable(cfg.Names)
+	if err != nil {
+		return nil, err
+	}
+	i := &Interception{ipv6: canReadKernel(), names: names}
+	err = i.load(cfg)
+	if i.learns = deaf(err); i.learns != nil {
+		err = i.load(cfg)
+	}
+	if err != nil {
 		return nil, refused("load programs", err)
 	}
 	i.raw, i.holds = openRaw()
@@ -142,6 +152,9 @@ func (i *Interception) load(cfg Config) error {
 	if err := spec.Variables[interceptVarTargetName].Set(inKernel(cfg.Process)); err != nil {
 		return err
 	}
+	if err := i.setNames(spec); err != nil {
+		return err
+	}
 	// Both variants have the same type and are filled by the same name; the
 	// one that is not used must not reach a kernel that cannot relocate it.
 	if i.ipv6 != nil {
@@ -161,6 +174,9 @@ func (i *Interception) load(cfg Config) error {
 // fill gives the maps what is in them from the start.
 func (i *Interception) fill(cfg Config, taken uint32) error {
 	if err := i.SetRules(cfg.Rules); err != nil {
+		return err
+	}
+	if err := i.fillNames(); err != nil {
 		return err
 	}
 	return i.taken.share(i.objs.Memory, taken)
@@ -201,18 +217,23 @@ func (i *Interception) attach(cgroup *os.File) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range []struct {
+	type attachment struct {
 		name  string
 		prog  *ebpf.Program
 		typ   ebpf.AttachType
 		links *[]link.Link
-	}{
+	}
+	all := []attachment{
 		{"sockops", i.objs.FaultSockops, ebpf.AttachCGroupSockOps, &i.observes},
 		{"getpeername4", i.objs.FaultPeername4, ebpf.AttachCgroupInet4GetPeername, &i.observes},
 		{"getpeername6", i.objs.FaultPeername6, ebpf.AttachCgroupInet6GetPeername, &i.observes},
 		{"connect4", i.objs.FaultConnect4, ebpf.AttachCGroupInet4Connect, &i.diverts},
 		{"connect6", i.objs.FaultConnect6, ebpf.AttachCGroupInet6Connect, &i.diverts},
-	} {
+	}
+	if len(i.names.entries) > 0 && i.learns == nil {
+		all = append(all, attachment{"learn", i.objs.FaultLearn, ebpf.AttachCGroupInetIngress, &i.diverts})
+	}
+	for _, a := range all {
 		// link.AttachCgroup would fall back to an attachment that outlives
 		// this process where the kernel has no links.
 		l, err := link.AttachRawLink(link.RawLinkOptions{

@@ -65,11 +65,15 @@ func (i *Interception) Hold(syscall.Conn) (*Holder, error) { return nil, errors.
 // VerifierLog has nothing to tell here.
 func VerifierLog(error) string { return "" }
 
+// SetAddresses does nothing.
+func (i *Interception) SetAddresses(string, []netip.Addr) error { return nil }
+
 // SetRules does nothing.
 func (i *Interception) SetRules([]Rule) error { return nil }
 
 func (i *Interception) Cgroup() string                               { return "" }
 func (i *Interception) IPv6() error                                  { return errors.ErrUnsupported }
+func (i *Interception) Learns() error                                { return errors.ErrUnsupported }
 func (i *Interception) Serve(syscall.Conn, uint64) error             { return errors.ErrUnsupported }
 func (i *Interception) Pause(syscall.Conn) error                     { return errors.ErrUnsupported }
 func (i *Interception) Exempt(string, string, syscall.RawConn) error { return nil }

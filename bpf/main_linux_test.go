@@ -104,11 +104,14 @@ type host struct {
 	i  *Interception
 }
 
-func newHost(t *testing.T, rules ...Rule) *host {
+func newHost(t *testing.T, rules ...Rule) *host { return newHostOf(t, Config{Rules: rules}) }
+
+// newHostOf is newHost with all that cfg says.
+func newHostOf(t *testing.T, cfg Config) *host {
 	needsRoot(t)
 	h := &host{t: t, ns: newNS(t)}
 	h.ln = listen(t, h.ns, "127.0.0.1:0")
-	cfg := Config{Cgroup: testCgroup, Proxy: addrPortOf(h.ln), Netns: h.ns.Inode(), Rules: rules}
+	cfg.Cgroup, cfg.Proxy, cfg.Netns = testCgroup, addrPortOf(h.ln), h.ns.Inode()
 	attached := func() (i *Interception, err error) {
 		derr := h.ns.Do(func() error { i, err = Attach(cfg); return nil })
 		return i, errors.Join(err, derr)

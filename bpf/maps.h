@@ -137,8 +137,10 @@ struct origin {
 	__u32 mark;	 /* SO_MARK of the caller's socket */
 	__be32 seq;	 /* of the SYN that is held */
 	__u8 held;
-	__u8 tos; /* IP_TOS of the caller's socket, or IPV6_TCLASS */
-	__u8 padding[6];
+	__u8 tos;     /* IP_TOS of the caller's socket, or IPV6_TCLASS */
+	__u8 by_name; /* a name brought it, not an address; then */
+	__u8 shared;  /* names have the address that would not have */
+	__u8 padding[4];
 };
 
 /* The record travels on the caller's socket from connect(2) to the moment its

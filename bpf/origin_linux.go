@@ -45,6 +45,8 @@ func fromKernel(o interceptOrigin) Origin {
 		IPv6:        o.Family == unix.AF_INET6,
 		Mark:        o.Mark,
 		TOS:         o.Tos,
+		ByName:      o.ByName != 0,
+		Shared:      o.Shared != 0,
 	}
 	if o.Source != [16]uint8{} {
 		origin.Source = netip.AddrFrom16(o.Source).Unmap()

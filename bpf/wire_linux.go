@@ -28,6 +28,7 @@ func (o *order) config() Config {
 // program and the socket for that.
 type outcome struct {
 	Err, IPv6, Holds  *wireError
+	Learns            *wireError
 	Cgroup            string
 	Mark              mark
 	Taken             uint32 // where origins_taken is in the memory
@@ -43,10 +44,12 @@ func (o *outcome) descriptors() int {
 }
 
 // sharedMaps is how many maps there are that a run uses.
-const sharedMaps = 7
+const sharedMaps = 9
 
 func (i *Interception) shared() [sharedMaps]**ebpf.Map {
-	return [...]**ebpf.Map{&i.objs.AgentSockets, &i.objs.Origins, &i.objs.Verdicts, &i.objs.Memory, &i.objs.Admitted, &i.objs.Waitings, &i.objs.Rules}
+	return [...]**ebpf.Map{
+		&i.objs.AgentSockets, &i.objs.Origins, &i.objs.Verdicts, &i.objs.Memory, &i.objs.Admitted, &i.objs.Waitings, &i.objs.Rules,
+		&i.objs.Resolved, &i.objs.Strangers}
 }
 
 // send gives away what was attached. Descriptors on their way are closed with
@@ -67,7 +70,7 @@ func (i *Interception) send(conn *net.UnixConn) error {
 		fds = append(fds, i.objs.FaultHold.FD(), int(i.raw.Fd()))
 	}
 	text, err := json.Marshal(outcome{
-		IPv6: toWire(i.ipv6), Holds: toWire(i.holds), Cgroup: i.cgroup, Mark: i.mark, Taken: i.taken.at,
+		IPv6: toWire(i.ipv6), Holds: toWire(i.holds), Learns: toWire(i.learns), Cgroup: i.cgroup, Mark: i.mark, Taken: i.taken.at,
 		Observes: len(i.observes), Diverts: len(i.diverts),
 	})
 	if err != nil {

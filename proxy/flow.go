@@ -19,6 +19,15 @@ const (
 	EntryMapping     Entry = "mapping"     // a client of a mapping, or a request of one
 )
 
+// MatchedBy is how it is known that an upstream is one that faults are for.
+type MatchedBy string
+
+// The ways.
+const (
+	ByAddress MatchedBy = "address" // its address and port
+	ByDNS     MatchedBy = "dns"     // its address is known as that of a name
+)
+
 // End is who ended a flow.
 type End string
 
@@ -46,6 +55,9 @@ type Flow struct {
 	Upstream netip.AddrPort
 	// Matched says that faults applied; otherwise the flow passed through.
 	Matched bool
+	// MatchedBy says how that is known of a diverted connection, from the
+	// beginning; "" of others.
+	MatchedBy MatchedBy
 	// Started is a time of the run, Lasted how long the flow was open.
 	Started, Lasted time.Duration
 	// Bytes is what each link carried, by [faults.Link]; of a forwarded

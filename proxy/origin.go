@@ -12,6 +12,9 @@ type Origin func(net.Conn) (Intercepted, bool, error)
 
 // Intercepted is what is known of a connection that was diverted to us.
 type Intercepted struct {
+	// MatchedBy is how whoever diverted it knew that faults apply; "" if that
+	// is for [Server.Matches] to say.
+	MatchedBy MatchedBy
 	// Destination is where the program asked to go.
 	Destination netip.AddrPort
 	// Socket is how the program had set up its socket.

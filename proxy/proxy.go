@@ -191,9 +191,9 @@ func (s *Server) intercepted(c *net.TCPConn, origin Intercepted) {
 func (s *Server) intercept(client netip.AddrPort, origin Intercepted) *Flow {
 	f := s.open(&Flow{
 		Entry: EntryIntercepted, Client: client,
-		Process: origin.Process, Host: origin.Destination.String(),
+		Process: origin.Process, Host: origin.Destination.String(), MatchedBy: origin.MatchedBy,
 	})
-	f.Matched = s.matches(origin.Destination.Addr().String(), origin.Destination.Port(), nil)
+	f.Matched = f.MatchedBy != "" || s.matches(origin.Destination.Addr().String(), origin.Destination.Port(), nil)
 	return f
 }
 

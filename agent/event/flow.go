@@ -35,6 +35,9 @@ type Upstream struct {
 	Host string `json:"host,omitempty"`
 	IP   string `json:"ip,omitempty"`
 	Port uint16 `json:"port,omitempty"`
+	// MatchedBy is how it was known, of a connection that was intercepted, that
+	// faults are for it: "address", or "dns" for an address of a name.
+	MatchedBy string `json:"matched_by,omitempty"`
 }
 
 // Injection is what one fault did to one link of a flow.

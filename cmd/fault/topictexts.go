@@ -13,16 +13,18 @@ something to shells.
   *                      everything but loopback and DNS
   db.internal            a name, on every port
   db.internal:5432       a name, on one
-  *.example.com          every name below; not where connections are
-                         intercepted, as the kernel sees addresses only
+  *.example.com          every name below
   10.1.2.3, 10.0.0.0/8   addresses; [2001:db8::1]:443 with a port
   *:5432                 a port, wherever it is
   https://example.com/   its host and port, and nothing else of it
   !10.0.0.53             what is left out, whatever else says
 
 Where connections are intercepted a name means the addresses that it has
-had since the start; it is looked up every 5 s. Loopback and DNS are
-meant only if they are named, as by localhost:5432.
+had since the start. They are learnt from the DNS answers that programs
+get over UDP, before they connect; answers over TCP, TLS (DoT) and HTTPS
+(DoH) are not seen, nor those of cgroups that are not meant. A name, but
+not what is below a domain, is also looked up every 5 s. Loopback and DNS
+are meant only if they are named, as by localhost:5432.
 
 Intercepted are new TCP connections of the network namespace in which
 fault runs, if --upstream means them. These narrow it:
