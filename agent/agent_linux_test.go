@@ -279,31 +279,6 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestCountsOpenConnections holds that connections of before the run are
-// counted, but not those within the host.
-func TestCountsOpenConnections(t *testing.T) {
-	ns := newNS(t)
-	local := netip.MustParseAddrPort("127.0.0.1:7")
-	echo(t, ns)
-	echoAt(t, ns, local)
-	for _, at := range []netip.AddrPort{server, local} {
-		c, err := dialAt(ns, at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		if _, err := c.Read(make([]byte, 1)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	p := start(t, ns, settings{Upstreams: []string{"*"}})
-	p.signal(syscall.SIGTERM)
-	// Both ends of a connection to an address of the host's own are in it.
-	if text := p.end(); !strings.Contains(text, "untouched       2   connections open before the start\n") {
-		t.Errorf("not two ends are counted:\n%s", text)
-	}
-}
-
 // TestTwoAgents run in one namespace, and each is meant for everything: a
 // connection goes through one of them, once.
 func TestTwoAgents(t *testing.T) {

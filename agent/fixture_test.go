@@ -116,7 +116,7 @@ func aRun() *Report {
 	}
 	r.Pauses, r.Paused = 2, 31*second
 	open := 17
-	r.Open = &open
+	r.Open, r.Reset = &open, event.Some(1015)
 	r.Bytes = [2]uint64{faults.ToServer: 9120331, faults.ToClient: 171204112}
 	for i := range 4982 { // from 250 to 350 ms, evenly
 		r.injected(faults.ToClient, faults.Effect{Fault: 0, Delay: 250*milli + time.Duration(i)*20*time.Microsecond}, 41*time.Microsecond)

@@ -40,9 +40,10 @@ type Report struct {
 	// calls by what became of them.
 	Intercepted bool
 	Connects    map[bpf.Verdict]uint64
-	// Open is how many connections were there before the run; nil if that is
-	// not known.
-	Open *int
+	// Open is how many connections were there before the run that matched, and
+	// stayed; nil if that is not known. Reset is how many were reset; nil if
+	// none should be.
+	Open, Reset *int
 	// Bytes is what was carried on each link, by [faults.Link].
 	Bytes [2]uint64
 	// Injected is what each fault of the plan did.

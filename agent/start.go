@@ -38,11 +38,10 @@ func startFields(cfg *Config, s *scene, look style.Style) []field {
 	all = append(all, listenerFields(cfg, s)...)
 	if s.intercepts {
 		all = append(all, connectsField(s))
-		open := known(s.open)
-		all = append(all, labelled("untouched", entry{
-			text:  open + "connections that are already open; other network namespaces",
-			short: open + "open connections",
-		}))
+		if cfg.ResetExisting && s.existing != nil {
+			all = append(all, resetField(s.existing))
+		}
+		all = append(all, untouchedFields(s.existing)...)
 	}
 	if s.hidden != "" {
 		all = append(all, labelled("note", entry{text: s.hidden, role: style.Warn}))

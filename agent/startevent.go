@@ -15,7 +15,8 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 		Head: head, Schema: event.Schema, Version: cfg.Version, PID: s.pid,
 		Mode: mode(s.intercepts), WhyExplicit: s.explicit,
 		Mappings: []event.Mapping{}, Upstreams: patterns(cfg), Faults: []event.Fault{},
-		Seed: seed(cfg), DurationS: event.Seconds(cfg.Duration), OpenConnections: s.open,
+		Seed: seed(cfg), DurationS: event.Seconds(cfg.Duration), OpenConnections: s.existing.untouched(),
+		OpenBy: existingEvents(s.existing), ResetConnections: s.existing.wasReset(cfg),
 	}
 	if s.intercepts {
 		e.Interception = &event.Interception{

@@ -58,7 +58,7 @@ func (p *summaryText) wide(cfg *Config, r *Report) {
 	}
 	p.total("errors", words.Total(r.Errors), parted(inWords(r.Errors, FailureWords)), badIf(words.Total(r.Errors)))
 	if r.Intercepted && r.Open != nil {
-		p.total("untouched", uint64(*r.Open), "connections open before the start", 0)
+		p.total("untouched", uint64(*r.Open), "connections open before the start"+alsoReset(r), 0)
 	}
 	if r.Dropped > 0 {
 		p.total("output", r.Dropped, "lines dropped: nobody read them in time", style.Warn)
@@ -72,6 +72,15 @@ func (p *summaryText) wide(cfg *Config, r *Report) {
 		}
 		p.printf("%s\n", p.look.As(style.Warn, text))
 	}
+}
+
+// alsoReset says how many connections of before the start were reset, if any
+// should be.
+func alsoReset(r *Report) string {
+	if r.Reset == nil {
+		return ""
+	}
+	return fmt.Sprintf("; %s more were reset", words.Count(*r.Reset))
 }
 
 // total is a count and what it is made of, both in a role.

@@ -16,7 +16,7 @@ func summaryEvent(head event.Head, cfg *Config, r *Report) event.Summary {
 	return event.Summary{
 		Head: head, Schema: event.Schema, Version: cfg.Version, PID: r.PID, Mode: mode(r.Intercepted),
 		Reason: string(r.Reason), ExitCode: r.exitCode(), Seed: seed(cfg),
-		Flows: flowCounts(r), Reasons: reasons(r), OpenConnections: r.Open, PausedS: event.Seconds(r.Paused),
+		Flows: flowCounts(r), Reasons: reasons(r), OpenConnections: r.Open, ResetConnections: r.Reset, PausedS: event.Seconds(r.Paused),
 		ToClientBytes: r.Bytes[faults.ToClient], ToServerBytes: r.Bytes[faults.ToServer],
 		Faults: injectedEvents(r), OutputDropped: r.Dropped, Replay: cfg.Replay,
 	}

@@ -109,7 +109,7 @@ func (p *summaryText) narrowTotals(r *Report) {
 		say("errors", failed, parted(inWords(r.Errors, FailureWords)), badIf(failed))
 	}
 	if r.Intercepted && r.Open != nil {
-		say("untouched", uint64(*r.Open), "open before the start", 0)
+		say("untouched", uint64(*r.Open), "open before the start"+alsoReset(r), 0)
 	}
 	if r.Dropped > 0 {
 		say("output", r.Dropped, "lines dropped", style.Warn)
