@@ -65,6 +65,9 @@ type Config struct {
 	// ResetExisting ends the connections that are open at the start and would be
 	// intercepted if they were made then, so that programs make them anew.
 	ResetExisting bool
+	// BlockQUIC has UDP to port 443 of matching upstreams fail at once, so that
+	// clients of HTTP/3 fall back to TCP. It is counted in any case.
+	BlockQUIC bool
 	// Faults are injected into matching flows.
 	Faults []faults.Planned
 	// Seed decides every draw.

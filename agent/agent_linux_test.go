@@ -326,7 +326,7 @@ func (p *process) held() held {
 			}
 		}
 	}
-	if len(h.programs) < 5 || len(h.links) != 5 {
+	if len(h.programs) < 7 || len(h.links) != 7 {
 		p.t.Errorf("the agent holds %+v", h)
 	}
 	return h

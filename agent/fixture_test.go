@@ -112,7 +112,7 @@ func aRun() *Report {
 	r.Passed["upstream-not-matched"], r.Passed["excluded"] = 251, 111
 	r.Errors["refused"], r.Errors["tls"] = 2, 1
 	r.Connects = map[bpf.Verdict]uint64{
-		bpf.Intercepted: 5344, bpf.Agent: 12, bpf.Loopback: 83, bpf.DNS: 37, bpf.UDP: 1400, bpf.IPv6Only: 0,
+		bpf.Intercepted: 5344, bpf.Agent: 12, bpf.Loopback: 83, bpf.DNS: 37, bpf.UDP: 1400, bpf.QUIC: 21, bpf.QUICBlocked: 3, bpf.IPv6Only: 0,
 	}
 	r.Pauses, r.Paused = 2, 31*second
 	open := 17

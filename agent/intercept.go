@@ -95,6 +95,7 @@ func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListe
 	i.programs, err = i.load(ctx, bpf.Config{
 		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
 		Proxy: reachable(addrPort(ln.Addr())), Netns: i.netns, Rules: rules(*i.meant.Load()),
+		BlockQUIC: cfg.BlockQUIC,
 	})
 	return i.refused(cfg, err)
 }

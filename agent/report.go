@@ -156,15 +156,15 @@ func passedReason(f *proxy.Flow) string {
 	return "upstream-not-matched"
 }
 
-// LeftAlone is the connect(2) calls that were none of ours; nil if nobody
-// counted.
+// LeftAlone is the connect(2) calls, and the sendmsg(2) calls of QUIC, that were
+// none of ours; nil if nobody counted.
 func (r *Report) LeftAlone() map[string]uint64 {
 	if !r.Intercepted {
 		return nil
 	}
 	parts := make(map[string]uint64)
 	for verdict, n := range r.Connects {
-		if n > 0 && verdict != bpf.Intercepted && verdict != bpf.Agent {
+		if n > 0 && verdict != bpf.Intercepted && verdict != bpf.Agent && verdict != bpf.QUICBlocked {
 			parts[string(verdict)] = n
 		}
 	}

@@ -111,6 +111,9 @@ func (s *scene) idle(cfg *Config) []string {
 	if s.explicit != "" && cfg.ResetExisting {
 		texts = append(texts, "--reset-existing means nothing: no connections are intercepted")
 	}
+	if s.explicit != "" && cfg.BlockQUIC {
+		texts = append(texts, "--quic block means nothing: no connections are intercepted")
+	}
 	return texts
 }
 

@@ -38,6 +38,12 @@ func startFields(cfg *Config, s *scene, look style.Style) []field {
 	all = append(all, listenerFields(cfg, s)...)
 	if s.intercepts {
 		all = append(all, connectsField(s))
+		if cfg.BlockQUIC {
+			all = append(all, labelled("quic", entry{
+				text:  "fails at once, so that clients fall back to TCP: UDP to port 443",
+				short: "fails at once: UDP to port 443",
+			}))
+		}
 		if cfg.ResetExisting && s.existing != nil {
 			all = append(all, resetField(s.existing))
 		}

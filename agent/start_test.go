@@ -55,7 +55,7 @@ func scenes(t *testing.T) map[string]struct {
 		proxy: netip.MustParseAddrPort("0.0.0.0:3180"), took: 3 * milli,
 	}
 	afresh := everything(t)
-	afresh.ResetExisting, afresh.Faults = true, nil
+	afresh.ResetExisting, afresh.BlockQUIC, afresh.Faults = true, true, nil
 	reset := everywhere
 	reset.existing = &existing{
 		left:  map[existingGroup]int{{procfs.Process{PID: 2210, Name: "psql"}, "192.0.2.7:5432"}: 2},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/agent/words"
+	"github.com/faultproxy/fault/bpf"
 )
 
 // summary says what happened.
@@ -55,6 +56,9 @@ func (p *summaryText) wide(cfg *Config, r *Report) {
 	}
 	if r.Intercepted {
 		p.total("left alone", words.Total(r.LeftAlone()), parted(inWords(r.LeftAlone(), ReasonWords)), 0)
+	}
+	if n := r.Connects[bpf.QUICBlocked]; n > 0 {
+		p.total("blocked", n, "QUIC, as --quic block asks", 0)
 	}
 	p.total("errors", words.Total(r.Errors), parted(inWords(r.Errors, FailureWords)), badIf(words.Total(r.Errors)))
 	if r.Intercepted && r.Open != nil {
@@ -109,6 +113,9 @@ func caveats(cfg *Config, r *Report) []string {
 		texts = append(texts, fmt.Sprintf("paused once, %s: this run differs from its replay", pausedFor(r)))
 	default:
 		texts = append(texts, fmt.Sprintf("paused %s times, %s: this run differs from its replay", words.Count(r.Pauses), pausedFor(r)))
+	}
+	if n := r.Connects[bpf.QUIC]; n > 0 {
+		texts = append(texts, fmt.Sprintf("QUIC passed %s times; --quic block has clients fall back to TCP", words.Count(n)))
 	}
 	switch {
 	case r.Matched > 0:

@@ -6,6 +6,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/agent/words"
+	"github.com/faultproxy/fault/bpf"
 )
 
 // narrow is a summary for windows that have no room for the other one.
@@ -101,6 +102,9 @@ func (p *summaryText) narrowTotals(r *Report) {
 	failed := words.Total(r.Errors)
 	if r.Intercepted {
 		say("left alone", words.Total(r.LeftAlone()), "errors "+words.Count(failed), badIf(failed))
+	}
+	if n := r.Connects[bpf.QUICBlocked]; n > 0 {
+		say("blocked", n, "QUIC", 0)
 	}
 	if len(r.Passed) > 0 {
 		say("passed", words.Total(r.Passed), parted(inWords(r.Passed, ReasonWords)), 0)

@@ -43,6 +43,11 @@ type interceptOrigin struct {
 	Padding  [6]uint8
 }
 
+type interceptQuicPeer struct {
+	_    structs.HostLayout
+	Addr [16]uint8
+}
+
 type interceptRuleFlags uint32
 
 const (
@@ -79,7 +84,9 @@ const (
 	interceptVerdictVERDICT_LIMIT        interceptVerdict = 14
 	interceptVerdictVERDICT_MAP_FULL     interceptVerdict = 15
 	interceptVerdictVERDICT_ORIGIN_LOST  interceptVerdict = 16
-	interceptVerdictVERDICT_MAX          interceptVerdict = 17
+	interceptVerdictVERDICT_QUIC         interceptVerdict = 17
+	interceptVerdictVERDICT_QUIC_BLOCKED interceptVerdict = 18
+	interceptVerdictVERDICT_MAX          interceptVerdict = 19
 )
 
 type interceptWaiting struct {
@@ -99,6 +106,7 @@ const (
 	interceptMapAgentSockets    = "agent_sockets"
 	interceptMapDestinations    = "destinations"
 	interceptMapOrigins         = "origins"
+	interceptMapQuicPeers       = "quic_peers"
 	interceptMapRules           = "rules"
 	interceptMapVerdicts        = "verdicts"
 	interceptMapWaitings        = "waitings"
@@ -109,9 +117,14 @@ const (
 	interceptProgFaultPeername4 = "fault_peername4"
 	interceptProgFaultPeername6 = "fault_peername6"
 	interceptProgFaultPlain4    = "fault_plain4"
+	interceptProgFaultPlainmsg4 = "fault_plainmsg4"
+	interceptProgFaultPlainmsg6 = "fault_plainmsg6"
+	interceptProgFaultSendmsg4  = "fault_sendmsg4"
+	interceptProgFaultSendmsg6  = "fault_sendmsg6"
 	interceptProgFaultSockops   = "fault_sockops"
 	interceptVarAgentKeepalive  = "agent_keepalive"
 	interceptVarAgentPriority   = "agent_priority"
+	interceptVarBlocksQuic      = "blocks_quic"
 	interceptVarNamesCallers    = "names_callers"
 	interceptVarOriginsPut      = "origins_put"
 	interceptVarOriginsTaken    = "origins_taken"
@@ -173,6 +186,10 @@ type interceptProgramSpecs struct {
 	FaultPeername4 *ebpf.ProgramSpec `ebpf:"fault_peername4"`
 	FaultPeername6 *ebpf.ProgramSpec `ebpf:"fault_peername6"`
 	FaultPlain4    *ebpf.ProgramSpec `ebpf:"fault_plain4"`
+	FaultPlainmsg4 *ebpf.ProgramSpec `ebpf:"fault_plainmsg4"`
+	FaultPlainmsg6 *ebpf.ProgramSpec `ebpf:"fault_plainmsg6"`
+	FaultSendmsg4  *ebpf.ProgramSpec `ebpf:"fault_sendmsg4"`
+	FaultSendmsg6  *ebpf.ProgramSpec `ebpf:"fault_sendmsg6"`
 	FaultSockops   *ebpf.ProgramSpec `ebpf:"fault_sockops"`
 }
 
@@ -184,6 +201,7 @@ type interceptMapSpecs struct {
 	AgentSockets *ebpf.MapSpec `ebpf:"agent_sockets"`
 	Destinations *ebpf.MapSpec `ebpf:"destinations"`
 	Origins      *ebpf.MapSpec `ebpf:"origins"`
+	QuicPeers    *ebpf.MapSpec `ebpf:"quic_peers"`
 	Rules        *ebpf.MapSpec `ebpf:"rules"`
 	Verdicts     *ebpf.MapSpec `ebpf:"verdicts"`
 	Waitings     *ebpf.MapSpec `ebpf:"waitings"`
@@ -195,6 +213,7 @@ type interceptMapSpecs struct {
 type interceptVariableSpecs struct {
 	AgentKeepalive *ebpf.VariableSpec `ebpf:"agent_keepalive"`
 	AgentPriority  *ebpf.VariableSpec `ebpf:"agent_priority"`
+	BlocksQuic     *ebpf.VariableSpec `ebpf:"blocks_quic"`
 	NamesCallers   *ebpf.VariableSpec `ebpf:"names_callers"`
 	OriginsPut     *ebpf.VariableSpec `ebpf:"origins_put"`
 	OriginsTaken   *ebpf.VariableSpec `ebpf:"origins_taken"`
@@ -231,6 +250,7 @@ type interceptMaps struct {
 	AgentSockets *ebpf.Map `ebpf:"agent_sockets"`
 	Destinations *ebpf.Map `ebpf:"destinations"`
 	Origins      *ebpf.Map `ebpf:"origins"`
+	QuicPeers    *ebpf.Map `ebpf:"quic_peers"`
 	Rules        *ebpf.Map `ebpf:"rules"`
 	Verdicts     *ebpf.Map `ebpf:"verdicts"`
 	Waitings     *ebpf.Map `ebpf:"waitings"`
@@ -242,6 +262,7 @@ func (m *interceptMaps) Close() error {
 		m.AgentSockets,
 		m.Destinations,
 		m.Origins,
+		m.QuicPeers,
 		m.Rules,
 		m.Verdicts,
 		m.Waitings,
@@ -254,6 +275,7 @@ func (m *interceptMaps) Close() error {
 type interceptVariables struct {
 	AgentKeepalive *ebpf.Variable `ebpf:"agent_keepalive"`
 	AgentPriority  *ebpf.Variable `ebpf:"agent_priority"`
+	BlocksQuic     *ebpf.Variable `ebpf:"blocks_quic"`
 	NamesCallers   *ebpf.Variable `ebpf:"names_callers"`
 	OriginsPut     *ebpf.Variable `ebpf:"origins_put"`
 	OriginsTaken   *ebpf.Variable `ebpf:"origins_taken"`
@@ -277,6 +299,10 @@ type interceptPrograms struct {
 	FaultPeername4 *ebpf.Program `ebpf:"fault_peername4"`
 	FaultPeername6 *ebpf.Program `ebpf:"fault_peername6"`
 	FaultPlain4    *ebpf.Program `ebpf:"fault_plain4"`
+	FaultPlainmsg4 *ebpf.Program `ebpf:"fault_plainmsg4"`
+	FaultPlainmsg6 *ebpf.Program `ebpf:"fault_plainmsg6"`
+	FaultSendmsg4  *ebpf.Program `ebpf:"fault_sendmsg4"`
+	FaultSendmsg6  *ebpf.Program `ebpf:"fault_sendmsg6"`
 	FaultSockops   *ebpf.Program `ebpf:"fault_sockops"`
 }
 
@@ -289,6 +315,10 @@ func (p *interceptPrograms) Close() error {
 		p.FaultPeername4,
 		p.FaultPeername6,
 		p.FaultPlain4,
+		p.FaultPlainmsg4,
+		p.FaultPlainmsg6,
+		p.FaultSendmsg4,
+		p.FaultSendmsg6,
 		p.FaultSockops,
 	)
 }

@@ -61,6 +61,8 @@ type Interception struct {
 	PID     uint32 `json:"pid,omitempty"`
 	IPv4    bool   `json:"ipv4"`
 	IPv6    bool   `json:"ipv6"`
+	// QUIC is "pass" or "block".
+	QUIC string `json:"quic"`
 	// HoldsSYN says that connect(2) waits for the upstream's answer.
 	HoldsSYN bool `json:"holds_syn"`
 }
