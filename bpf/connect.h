@@ -138,8 +138,8 @@ static __always_inline bool is_agents(struct bpf_sock_addr *ctx)
 
 /* meant is the part of the decision that is about the destination and the
  * caller alone: INTERCEPTED is to go on. */
-static __always_inline enum verdict meant(struct bpf_sock *sk, const struct origin *o,
-					  __u32 *flags, bool reads_kernel)
+static __always_inline enum verdict meant(struct bpf_sock *sk, const struct origin *o, __u32 *flags,
+					  bool reads_kernel)
 {
 	if (sk->priority == agent_priority || bpf_sk_storage_get(&agent_sockets, sk, 0, 0))
 		return VERDICT_AGENT;
