@@ -62,6 +62,12 @@ type Config struct {
 	// that is; everybody if they are empty. PID wins.
 	Process string
 	PID     uint32
+	// ResetExisting ends the connections that are open at the start and would be
+	// intercepted if they were made then, so that programs make them anew.
+	ResetExisting bool
+	// BlockQUIC has UDP to port 443 of matching upstreams fail at once, so that
+	// clients of HTTP/3 fall back to TCP. It is counted in any case.
+	BlockQUIC bool
 	// Faults are injected into matching flows.
 	Faults []faults.Planned
 	// Seed decides every draw.
@@ -161,7 +167,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		return notStarted(ctx, &cfg, err)
 	}
 	defer at.close()
-	cut.drop()
+	cut.drop(&cfg)
 	if err := cut.attach(ctx, &cfg, at.proxy, start); err != nil {
 		return notStarted(ctx, &cfg, err)
 	}
@@ -185,6 +191,9 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		return failed(err)
 	}
 	if err := cut.begin(); err != nil {
+		return failed(err)
+	}
+	if err := cut.meet(ctx, &cfg); err != nil {
 		return failed(err)
 	}
 	start.done()
@@ -233,7 +242,8 @@ var expired = func() context.Context {
 
 // SettingError is a setting that this host has no use for.
 type SettingError struct {
-	// Flag is the flag's name without dashes, Value what it was.
+	// Flag is the flag's name without dashes, Value what it was; empty if it
+	// takes none.
 	Flag, Value string
 	Err         error
 	// Hint says what to do.
@@ -241,7 +251,12 @@ type SettingError struct {
 }
 
 // Error names the flag, the value and the cause.
-func (e *SettingError) Error() string { return fmt.Sprintf("--%s `%s`: %v", e.Flag, e.Value, e.Err) }
+func (e *SettingError) Error() string {
+	if e.Value == "" {
+		return fmt.Sprintf("--%s: %v", e.Flag, e.Err)
+	}
+	return fmt.Sprintf("--%s `%s`: %v", e.Flag, e.Value, e.Err)
+}
 
 // Unwrap gives the cause.
 func (e *SettingError) Unwrap() error { return e.Err }

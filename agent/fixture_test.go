@@ -112,11 +112,11 @@ func aRun() *Report {
 	r.Passed["upstream-not-matched"], r.Passed["excluded"] = 251, 111
 	r.Errors["refused"], r.Errors["tls"] = 2, 1
 	r.Connects = map[bpf.Verdict]uint64{
-		bpf.Intercepted: 5344, bpf.Agent: 12, bpf.Loopback: 83, bpf.DNS: 37, bpf.UDP: 1400, bpf.IPv6Only: 0,
+		bpf.Intercepted: 5344, bpf.Agent: 12, bpf.Loopback: 83, bpf.DNS: 37, bpf.UDP: 1400, bpf.QUIC: 21, bpf.QUICBlocked: 3, bpf.IPv6Only: 0,
 	}
 	r.Pauses, r.Paused = 2, 31*second
 	open := 17
-	r.Open = &open
+	r.Open, r.Reset = &open, event.Some(1015)
 	r.Bytes = [2]uint64{faults.ToServer: 9120331, faults.ToClient: 171204112}
 	for i := range 4982 { // from 250 to 350 ms, evenly
 		r.injected(faults.ToClient, faults.Effect{Fault: 0, Delay: 250*milli + time.Duration(i)*20*time.Microsecond}, 41*time.Microsecond)

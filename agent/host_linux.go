@@ -40,22 +40,6 @@ func processName(pid, tid uint32, thread string) string {
 	return string(bytes.TrimSuffix(name, []byte("\n")))
 }
 
-// openConnections counts the TCP connections of this network namespace, but
-// for those within the host; nil if that cannot be told.
-func openConnections() *int {
-	sockets, err := procfs.Sockets("tcp")
-	if err != nil {
-		return nil
-	}
-	n := 0
-	for _, s := range sockets {
-		if s.State == procfs.Established && !s.Remote.Addr().IsLoopback() {
-			n++
-		}
-	}
-	return &n
-}
-
 // descriptorLimit is how many files this process may have open.
 func descriptorLimit() int64 {
 	var limit unix.Rlimit

@@ -8,9 +8,6 @@ func currentNetns() (uint64, error) { return 0, errors.ErrUnsupported }
 
 func processName(_, _ uint32, thread string) string { return thread }
 
-// openConnections is asked for only where connections are intercepted.
-func openConnections() *int { return nil }
-
 // descriptorLimit is not asked for: nothing is intercepted that could be left
 // alone.
 func descriptorLimit() int64 { return 1 << 31 }

@@ -26,7 +26,7 @@ type interception struct {
 	hint     string
 	meant    atomic.Pointer[upstream.Set] // the patterns, with addresses in the place of names
 	hosts    map[string][]netip.Addr      // what names had at the start
-	open     *int                         // connections before there were programs; nil if nobody knows
+	existing *existing                    // connections of before; nil if nobody knows
 
 	attacher *bpf.Attacher // has the capabilities in our place; nil for none
 	hidden   error         // why they are kept, so that others cannot look into us
@@ -51,7 +51,9 @@ func prepare(ctx context.Context, cfg *Config, start *steps) (*interception, err
 	if err := i.refused(cfg, bpf.Check()); err != nil || !i.wanted {
 		return i, err
 	}
-	i.delegate()
+	if !cfg.ResetExisting { // which takes one after that
+		i.delegate()
+	}
 	if i.attacher != nil { // asking may take long, in which others are to see us
 		return i, nil
 	}
@@ -82,18 +84,22 @@ func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListe
 			return err
 		}
 	}
+	if cfg.ResetExisting {
+		if err := canReset(); err != nil {
+			return &SettingError{Flag: "reset-existing", Err: err, Hint: "without it the connections that are open stay as they are"}
+		}
+	}
 	var err error
 	if i.netns, err = currentNetns(); err != nil {
 		return err
 	}
 	start.begin("loading programs")
-	open := openConnections()
 	i.programs, err = i.load(ctx, bpf.Config{
 		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
 		Proxy: reachable(addrPort(ln.Addr())), Netns: i.netns, Rules: rules(cfg.Upstreams), Names: nameRules(cfg.Upstreams),
+		BlockQUIC: cfg.BlockQUIC,
 	})
 	if err == nil {
-		i.open = open
 		return i.tell(i.hosts)
 	}
 	return i.refused(cfg, err)
@@ -178,6 +184,18 @@ func (i *interception) matcher(set upstream.Set) matcher {
 // matcher is what the proxy asks of a destination. addrs gives the addresses of
 // a name.
 type matcher func(host string, port uint16, addrs func() []netip.Addr) bool
+
+// meet looks at the connections that are open, of which none comes.
+func (i *interception) meet(ctx context.Context, cfg *Config) (err error) {
+	if i.programs == nil {
+		return nil
+	}
+	i.existing, err = meetExisting(ctx, cfg, i)
+	if cfg.ResetExisting && err == nil {
+		i.dropLater()
+	}
+	return err
+}
 
 // begin lets connections come.
 func (i *interception) begin() error {

@@ -98,7 +98,9 @@ func TestKeys(t *testing.T) {
 	all.WriteString(event.Line(event.Warning{Head: head(event.OfWarning), Hint: "hint"}))
 	r := aRun()
 	all.WriteString(event.Line(event.Progress{Head: head(event.OfProgress), Flows: flowCounts(r), Reasons: reasons(r), Faults: injectedEvents(r)}))
-	all.WriteString(event.Line(summaryEvent(head(event.OfSummary), everything(t), r)))
+	blocking := everything(t)
+	blocking.BlockQUIC = true
+	all.WriteString(event.Line(summaryEvent(head(event.OfSummary), blocking, r)))
 	plan, failed, connects := unconnected()
 	all.WriteString(event.Line(startEvent(head(event.OfStart), &Config{Faults: plan}, &scene{})))
 	all.WriteString(event.Line(flowEvent(head(event.OfFlow), failed, plan, ids(plan))))

@@ -43,7 +43,9 @@ type settings struct {
 	Port      uint16 // of the proxy
 	PID       uint32
 	Process   string
-	JSON      bool // write events, and nothing else
+	// ResetExisting and BlockQUIC are those of Config.
+	ResetExisting, BlockQUIC bool
+	JSON                     bool // write events, and nothing else
 }
 
 func TestMain(m *testing.M) {
@@ -80,7 +82,7 @@ func agentProcess(text []byte) error {
 	cfg := Config{
 		Version: "test", Proxy: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.Port), Upstreams: set, Transparent: On,
 		Seed: 1, Duration: s.Duration, Out: out, Tail: true, Log: zap.NewNop(),
-		PID: s.PID, Process: s.Process,
+		PID: s.PID, Process: s.Process, ResetExisting: s.ResetExisting, BlockQUIC: s.BlockQUIC,
 	}
 	if s.JSON {
 		cfg.JSON = out
@@ -129,7 +131,7 @@ func echo(t *testing.T, ns *netns.NS) *net.TCPListener {
 
 func echoAt(t *testing.T, ns *netns.NS, at netip.AddrPort) *net.TCPListener {
 	t.Helper()
-	ln, err := ns.Listen(t.Context(), "tcp4", at.String(), nil)
+	ln, err := ns.Listen(t.Context(), "tcp", at.String(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

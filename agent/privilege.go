@@ -38,8 +38,11 @@ func (i *interception) delegate() {
 }
 
 // drop gives up the capabilities if they can be done without: what still takes
-// any is the attacher's.
-func (i *interception) drop() {
+// any is the attacher's, if there is one.
+func (i *interception) drop(cfg *Config) {
+	if i.wanted && cfg.ResetExisting {
+		return // is done by dropLater
+	}
 	if i.attacher != nil {
 		i.hidden = bpf.NeededLater()
 	}
@@ -48,6 +51,16 @@ func (i *interception) drop() {
 	}
 	if i.hidden != nil {
 		i.endAttacher() // this process has to attach them
+	}
+}
+
+// dropLater is drop where the capabilities were needed until now.
+func (i *interception) dropLater() {
+	if !bpf.Privileged() {
+		return
+	}
+	if i.hidden = bpf.NeededLater(); i.hidden == nil {
+		i.hidden = DropPrivilege()
 	}
 }
 

@@ -40,9 +40,10 @@ type Report struct {
 	// calls by what became of them.
 	Intercepted bool
 	Connects    map[bpf.Verdict]uint64
-	// Open is how many connections were there before the run; nil if that is
-	// not known.
-	Open *int
+	// Open is how many connections were there before the run that matched, and
+	// stayed; nil if that is not known. Reset is how many were reset; nil if
+	// none should be.
+	Open, Reset *int
 	// Bytes is what was carried on each link, by [faults.Link].
 	Bytes [2]uint64
 	// Injected is what each fault of the plan did.
@@ -155,15 +156,15 @@ func passedReason(f *proxy.Flow) string {
 	return "upstream-not-matched"
 }
 
-// LeftAlone is the connect(2) calls that were none of ours; nil if nobody
-// counted.
+// LeftAlone is the connect(2) calls, and the sendmsg(2) calls of QUIC, that were
+// none of ours; nil if nobody counted.
 func (r *Report) LeftAlone() map[string]uint64 {
 	if !r.Intercepted {
 		return nil
 	}
 	parts := make(map[string]uint64)
 	for verdict, n := range r.Connects {
-		if n > 0 && verdict != bpf.Intercepted && verdict != bpf.Agent {
+		if n > 0 && verdict != bpf.Intercepted && verdict != bpf.Agent && verdict != bpf.QUICBlocked {
 			parts[string(verdict)] = n
 		}
 	}

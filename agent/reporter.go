@@ -71,7 +71,7 @@ func newReporter(cfg *Config, cut *interception, clock proxy.Clock) *reporter {
 	r.delaying = slices.IndexFunc(cfg.Faults, func(f faults.Planned) bool { return delays(f.Fault) != nil })
 	r.total = newReport(cfg.Faults)
 	r.total.PID = os.Getpid()
-	r.total.Intercepted, r.total.Open = cut.programs != nil, cut.open
+	r.total.Intercepted = cut.programs != nil
 	r.server = newServer(r)
 	return r
 }
@@ -199,6 +199,7 @@ func (r *reporter) finish(reason Reason, lasted time.Duration, failed bool) Repo
 	r.total.Idle = r.cfg.FailIfIdle && r.total.Matched == 0
 	r.total.pauses, r.total.Pauses, r.total.Paused = paused, len(paused), paused.total(lasted)
 	r.total.Connects = r.cut.counts()
+	r.total.Open, r.total.Reset = r.cut.existing.untouched(), r.cut.existing.wasReset(r.cfg)
 	for _, w := range []*lines.Writer{r.out, r.json} {
 		if w != nil {
 			r.total.Dropped += w.Dropped()

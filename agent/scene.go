@@ -32,7 +32,7 @@ type scene struct {
 	// proxy is where clients ask for the proxy; invalid if they cannot.
 	proxy    netip.AddrPort
 	mappings []listening
-	open     *int // connections before the run; nil if that is not known
+	existing *existing // connections before the run; nil if that is not known
 	took     time.Duration
 }
 
@@ -57,7 +57,7 @@ func newScene(r *reporter, at *listeners, took time.Duration) scene {
 	cut := r.cut
 	s := scene{
 		pid: os.Getpid(), intercepts: cut.programs != nil, netns: cut.netns,
-		explicit: cut.explicit, hint: cut.hint, open: cut.open, took: took,
+		explicit: cut.explicit, hint: cut.hint, existing: cut.existing, took: took,
 		hidden: hiddenText(cut.hidden),
 	}
 	if s.intercepts {
@@ -110,6 +110,12 @@ func (s *scene) idle(cfg *Config) []string {
 		texts = append(texts, fmt.Sprintf("--capture-pid %d means nothing: no connections are intercepted", cfg.PID))
 	} else if s.explicit != "" && cfg.Process != "" {
 		texts = append(texts, fmt.Sprintf("--capture-process %s means nothing: no connections are intercepted", cfg.Process))
+	}
+	if s.explicit != "" && cfg.ResetExisting {
+		texts = append(texts, "--reset-existing means nothing: no connections are intercepted")
+	}
+	if s.explicit != "" && cfg.BlockQUIC {
+		texts = append(texts, "--quic block means nothing: no connections are intercepted")
 	}
 	return texts
 }

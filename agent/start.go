@@ -38,11 +38,16 @@ func startFields(cfg *Config, s *scene, look style.Style) []field {
 	all = append(all, listenerFields(cfg, s)...)
 	if s.intercepts {
 		all = append(all, connectsField(s))
-		open := known(s.open)
-		all = append(all, labelled("untouched", entry{
-			text:  open + "connections that are already open; other network namespaces",
-			short: open + "open connections",
-		}))
+		if cfg.BlockQUIC {
+			all = append(all, labelled("quic", entry{
+				text:  "fails at once, so that clients fall back to TCP: UDP to port 443",
+				short: "fails at once: UDP to port 443",
+			}))
+		}
+		if cfg.ResetExisting && s.existing != nil {
+			all = append(all, resetField(s.existing))
+		}
+		all = append(all, untouchedFields(s.existing)...)
 	}
 	if s.hidden != "" {
 		all = append(all, labelled("note", entry{text: s.hidden, role: style.Warn}))

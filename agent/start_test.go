@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/parent"
+	"github.com/faultproxy/fault/agent/procfs"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
@@ -17,10 +18,15 @@ func scenes(t *testing.T) map[string]struct {
 	cfg   *Config
 	scene scene
 } {
-	open := 1017
+	open := &existing{left: map[existingGroup]int{
+		{procfs.Process{PID: 2210, Name: "psql"}, "192.0.2.7:5432"}:     8,
+		{procfs.Process{PID: 991, Name: "a\x1b[1mb"}, "192.0.2.9:9200"}: 1000,
+		{procfs.Process{}, "[2001:db8::7]:443"}:                         8,
+		{procfs.Process{PID: 991, Name: "node"}, "192.0.2.9:9201"}:      1,
+	}}
 	everywhere := scene{
 		pid: 48121, intercepts: true, cgroup: "/", netns: 4026531840,
-		proxy: netip.MustParseAddrPort("127.0.0.1:3180"), open: &open, took: 84 * milli,
+		proxy: netip.MustParseAddrPort("127.0.0.1:3180"), existing: open, took: 84 * milli,
 	}
 	all := everything(t)
 
@@ -37,7 +43,7 @@ func scenes(t *testing.T) map[string]struct {
 	narrow.Upstreams, narrow.Process, narrow.Cgroup = upstreamsOf(t, "*", "!10.0.0.0/8"), "psql", "/system.slice"
 	narrow.Faults, narrow.StartedBy = nil, parent.Process{PID: 48120, Name: "chaos"}
 	one := everywhere
-	one.cgroup, one.ipv6, one.open, one.proxy = "/system.slice", errors.New("cap_perfmon is missing"), nil, netip.AddrPort{}
+	one.cgroup, one.ipv6, one.existing, one.proxy = "/system.slice", errors.New("cap_perfmon is missing"), nil, netip.AddrPort{}
 	one.accepts = errors.New("cap_net_raw is missing")
 
 	alone := everything(t)
@@ -48,10 +54,18 @@ func scenes(t *testing.T) map[string]struct {
 		pid: 48121, explicit: "cap_bpf is missing (uid 1000)", hint: "use sudo",
 		proxy: netip.MustParseAddrPort("0.0.0.0:3180"), took: 3 * milli,
 	}
+	afresh := everything(t)
+	afresh.ResetExisting, afresh.BlockQUIC, afresh.Faults = true, true, nil
+	reset := everywhere
+	reset.existing = &existing{
+		left:  map[existingGroup]int{{procfs.Process{PID: 2210, Name: "psql"}, "192.0.2.7:5432"}: 2},
+		reset: 1015, unsure: 2,
+	}
 	return map[string]struct {
 		cfg   *Config
 		scene scene
 	}{
+		"reset":      {afresh, reset},
 		"everything": {all, everywhere},
 		"mappings":   {mapped, mappings},
 		"narrow":     {narrow, one},
@@ -71,6 +85,7 @@ func TestStartPage(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	for name, want := range map[string][]string{
 		"everything": nil,
+		"reset":      nil,
 		"narrow": {
 			"ipv6-left-alone: IPv6 is left alone: cap_perfmon is missing",
 			"accepts-first: connect(2) succeeds before the upstream is reached: cap_net_raw is missing",

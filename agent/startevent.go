@@ -15,12 +15,13 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 		Head: head, Schema: event.Schema, Version: cfg.Version, PID: s.pid,
 		Mode: mode(s.intercepts), WhyExplicit: s.explicit,
 		Mappings: []event.Mapping{}, Upstreams: patterns(cfg), Faults: []event.Fault{},
-		Seed: seed(cfg), DurationS: event.Seconds(cfg.Duration), OpenConnections: s.open,
+		Seed: seed(cfg), DurationS: event.Seconds(cfg.Duration), OpenConnections: s.existing.untouched(),
+		OpenBy: existingEvents(s.existing), ResetConnections: s.existing.wasReset(cfg),
 	}
 	if s.intercepts {
 		e.Interception = &event.Interception{
 			Cgroup: s.cgroup, Netns: s.netns, PID: cfg.PID, IPv4: true, IPv6: s.ipv6 == nil,
-			HoldsSYN: s.accepts == nil,
+			QUIC: quicWord(cfg), HoldsSYN: s.accepts == nil,
 		}
 		if cfg.PID == 0 {
 			e.Interception.Process = cfg.Process
@@ -47,6 +48,14 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 		})
 	}
 	return e
+}
+
+// quicWord is the word of --quic.
+func quicWord(cfg *Config) string {
+	if cfg.BlockQUIC {
+		return "block"
+	}
+	return "pass"
 }
 
 // patterns are the upstreams as they were given.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/agent/words"
+	"github.com/faultproxy/fault/bpf"
 )
 
 // summary says what happened.
@@ -56,9 +57,12 @@ func (p *summaryText) wide(cfg *Config, r *Report) {
 	if r.Intercepted {
 		p.total("left alone", words.Total(r.LeftAlone()), parted(inWords(r.LeftAlone(), ReasonWords)), 0)
 	}
+	if n := r.Connects[bpf.QUICBlocked]; n > 0 {
+		p.total("blocked", n, "QUIC, as --quic block asks", 0)
+	}
 	p.total("errors", words.Total(r.Errors), parted(inWords(r.Errors, FailureWords)), badIf(words.Total(r.Errors)))
 	if r.Intercepted && r.Open != nil {
-		p.total("untouched", uint64(*r.Open), "connections open before the start", 0)
+		p.total("untouched", uint64(*r.Open), "connections open before the start"+alsoReset(r), 0)
 	}
 	if r.Dropped > 0 {
 		p.total("output", r.Dropped, "lines dropped: nobody read them in time", style.Warn)
@@ -72,6 +76,15 @@ func (p *summaryText) wide(cfg *Config, r *Report) {
 		}
 		p.printf("%s\n", p.look.As(style.Warn, text))
 	}
+}
+
+// alsoReset says how many connections of before the start were reset, if any
+// should be.
+func alsoReset(r *Report) string {
+	if r.Reset == nil {
+		return ""
+	}
+	return fmt.Sprintf("; %s more were reset", words.Count(*r.Reset))
 }
 
 // total is a count and what it is made of, both in a role.
@@ -100,6 +113,9 @@ func caveats(cfg *Config, r *Report) []string {
 		texts = append(texts, fmt.Sprintf("paused once, %s: this run differs from its replay", pausedFor(r)))
 	default:
 		texts = append(texts, fmt.Sprintf("paused %s times, %s: this run differs from its replay", words.Count(r.Pauses), pausedFor(r)))
+	}
+	if n := r.Connects[bpf.QUIC]; n > 0 {
+		texts = append(texts, fmt.Sprintf("QUIC passed %s times; --quic block has clients fall back to TCP", words.Count(n)))
 	}
 	switch {
 	case r.Matched > 0:

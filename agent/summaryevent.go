@@ -8,6 +8,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/words"
+	"github.com/faultproxy/fault/bpf"
 	"github.com/faultproxy/fault/faults"
 )
 
@@ -16,10 +17,17 @@ func summaryEvent(head event.Head, cfg *Config, r *Report) event.Summary {
 	return event.Summary{
 		Head: head, Schema: event.Schema, Version: cfg.Version, PID: r.PID, Mode: mode(r.Intercepted),
 		Reason: string(r.Reason), ExitCode: r.exitCode(), Seed: seed(cfg),
-		Flows: flowCounts(r), Reasons: reasons(r), OpenConnections: r.Open, PausedS: event.Seconds(r.Paused),
+		Flows: flowCounts(r), Reasons: reasons(r), OpenConnections: r.Open, ResetConnections: r.Reset, QUICBlocked: quicBlocked(cfg, r), PausedS: event.Seconds(r.Paused),
 		ToClientBytes: r.Bytes[faults.ToClient], ToServerBytes: r.Bytes[faults.ToServer],
 		Faults: injectedEvents(r), OutputDropped: r.Dropped, Replay: cfg.Replay,
 	}
+}
+
+func quicBlocked(cfg *Config, r *Report) *uint64 {
+	if !cfg.BlockQUIC || !r.Intercepted {
+		return nil
+	}
+	return event.Some(r.Connects[bpf.QUICBlocked])
 }
 
 func flowCounts(r *Report) event.Flows {

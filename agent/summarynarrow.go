@@ -6,6 +6,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/agent/words"
+	"github.com/faultproxy/fault/bpf"
 )
 
 // narrow is a summary for windows that have no room for the other one.
@@ -102,6 +103,9 @@ func (p *summaryText) narrowTotals(r *Report) {
 	if r.Intercepted {
 		say("left alone", words.Total(r.LeftAlone()), "errors "+words.Count(failed), badIf(failed))
 	}
+	if n := r.Connects[bpf.QUICBlocked]; n > 0 {
+		say("blocked", n, "QUIC", 0)
+	}
 	if len(r.Passed) > 0 {
 		say("passed", words.Total(r.Passed), parted(inWords(r.Passed, ReasonWords)), 0)
 	}
@@ -109,7 +113,7 @@ func (p *summaryText) narrowTotals(r *Report) {
 		say("errors", failed, parted(inWords(r.Errors, FailureWords)), badIf(failed))
 	}
 	if r.Intercepted && r.Open != nil {
-		say("untouched", uint64(*r.Open), "open before the start", 0)
+		say("untouched", uint64(*r.Open), "open before the start"+alsoReset(r), 0)
 	}
 	if r.Dropped > 0 {
 		say("output", r.Dropped, "lines dropped", style.Warn)

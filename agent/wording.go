@@ -20,6 +20,7 @@ var reasonWords = map[string]wording{
 	"origin-unknown":       {"destination unknown", "unknown"},
 	"dns":                  {"DNS", ""},
 	"udp":                  {"UDP", ""},
+	"quic":                 {"QUIC", ""},
 	"device-bound":         {"device-bound", ""},
 	"source-bound":         {"source-bound", ""},
 	"link-local":           {"link-local", ""},

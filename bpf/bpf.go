@@ -81,6 +81,8 @@ type Config struct {
 	// kernel keeps 15 bytes of a name, so only these are compared. Empty:
 	// everyone.
 	Process string
+	// BlockQUIC refuses what would be counted as [QUIC], with EPERM.
+	BlockQUIC bool
 	// PID is the one process, as the initial pid namespace numbers it; then
 	// Process means nothing. 0: everyone.
 	PID uint32
@@ -116,14 +118,15 @@ type Origin struct {
 // closing summary.
 type Verdict string
 
-// The verdicts. Every one but Intercepted left the call as it was.
+// The verdicts. Every one but Intercepted and QUICBlocked left the call as it
+// was.
 const (
 	Intercepted Verdict = "intercepted"
 	Agent       Verdict = "agent" // a socket of the agent, or a client of its listener
 	NotMatched  Verdict = "upstream-not-matched"
 	Excluded    Verdict = "excluded"
 	NotTargeted Verdict = "not-targeted" // see [Config.Process] and [Config.PID]
-	UDP         Verdict = "udp"          // connected UDP sockets; others are not seen
+	UDP         Verdict = "udp"          // connected UDP sockets; others are seen for QUIC only
 	Loopback    Verdict = "loopback"
 	DNS         Verdict = "dns"
 	LinkLocal   Verdict = "link-local"
@@ -137,6 +140,10 @@ const (
 	// OriginLost is a connection that was diverted although its destination
 	// could not be filed. It is reset; the count should always be 0.
 	OriginLost Verdict = "origin-lost"
+	// QUIC is UDP to port 443, where a socket was connected or sent a datagram
+	// to another peer than before. QUICBlocked is the same, but was refused.
+	QUIC        Verdict = "quic"
+	QUICBlocked Verdict = "quic-blocked"
 )
 
 // ErrMissing is why this host cannot intercept: a capability or a feature of

@@ -154,6 +154,24 @@ static __always_inline bool is_agents(struct bpf_sock_addr *ctx)
 	return keepalive == agent_keepalive;
 }
 
+/* meant is the part of the decision that is about the destination and the
+ * caller alone: INTERCEPTED is to go on. */
+static __always_inline enum verdict meant(struct bpf_sock *sk, struct origin *o, __u32 *flags,
+					  bool reads_kernel)
+{
+	if (sk->priority == agent_priority || bpf_sk_storage_get(&agent_sockets, sk, 0, 0))
+		return VERDICT_AGENT;
+	*flags = match(o);
+	if (*flags & RULE_EXCLUDE)
+		return VERDICT_EXCLUDED;
+	if (!(*flags & RULE_INTERCEPT))
+		return VERDICT_NOT_MATCHED;
+	return is_target(reads_kernel) ? VERDICT_INTERCEPTED : VERDICT_NOT_TARGETED;
+}
+
+/* Needs what is above. */
+#include "quic.h"
+
 /* decide says what is to become of the connect; only for INTERCEPTED has it
  * remembered `o` on the socket. */
 static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf_sock *sk,
@@ -161,21 +179,18 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf
 					   bool reads_kernel)
 {
 	struct origin *kept;
+	enum verdict v;
 	__u32 flags;
 
-	if (sk->priority == agent_priority || bpf_sk_storage_get(&agent_sockets, sk, 0, 0))
-		return VERDICT_AGENT;
-	flags = match(o);
-	if (flags & RULE_EXCLUDE)
-		return VERDICT_EXCLUDED;
-	if (!(flags & RULE_INTERCEPT))
-		return VERDICT_NOT_MATCHED;
-	if (!is_target(reads_kernel))
-		return VERDICT_NOT_TARGETED;
-	if (ctx->type == SOCK_DGRAM)
+	v = meant(sk, o, &flags, reads_kernel);
+	if (v != VERDICT_INTERCEPTED)
+		return v;
+	if (ctx->type == SOCK_DGRAM && o->port != bpf_htons(QUIC_PORT))
 		return VERDICT_UDP;
 	if (is_loopback(o) && !(flags & RULE_LOOPBACK))
-		return VERDICT_LOOPBACK;
+		return ctx->type == SOCK_DGRAM ? VERDICT_UDP : VERDICT_LOOPBACK;
+	if (ctx->type == SOCK_DGRAM)
+		return quic(ctx, o);
 	if (o->port == bpf_htons(DNS_PORT) && !(flags & RULE_DNS))
 		return VERDICT_DNS;
 	if (is_link_local6(o))
@@ -208,32 +223,34 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf
 	return VERDICT_INTERCEPTED;
 }
 
-/* intercept returns whether the caller's sockaddr is to be rewritten. */
-static __always_inline bool intercept(struct bpf_sock_addr *ctx, struct origin *o,
-				      enum verdict ipv6_peer, bool reads_kernel)
+/* intercept says what becomes of the call: if it is INTERCEPTED, the caller's
+ * sockaddr is to be rewritten. */
+static __always_inline enum verdict intercept(struct bpf_sock_addr *ctx, struct origin *o,
+					      enum verdict ipv6_peer, bool reads_kernel)
 {
 	struct bpf_sock *sk = ctx->sk;
 	enum verdict v;
 
 	/* Only TCP and UDP are ours to judge (SCTP is a stream socket, too). */
 	if (!sk)
-		return false;
+		return VERDICT_MAX;
 	if (!(ctx->type == SOCK_STREAM && ctx->protocol == IPPROTO_TCP) &&
 	    !(ctx->type == SOCK_DGRAM && ctx->protocol == IPPROTO_UDP))
-		return false;
+		return VERDICT_MAX;
 	o->port = ctx->user_port;
 	v = decide(ctx, sk, o, ipv6_peer, reads_kernel);
 	count(v);
-	if (v == VERDICT_INTERCEPTED)
-		return true;
-	/* The socket may have had an intercepted connection before this one. */
-	bpf_sk_storage_delete(&destinations, sk);
-	return false;
+	if (v == VERDICT_QUIC) /* its datagrams are not counted, too */
+		turns(sk, o);
+	if (v != VERDICT_INTERCEPTED) /* the socket may have had one that was, before */
+		bpf_sk_storage_delete(&destinations, sk);
+	return v;
 }
 
 static __always_inline int divert4(struct bpf_sock_addr *ctx, bool reads_kernel)
 {
 	struct origin o = {.family = AF_INET};
+	enum verdict v;
 
 	o.addr[10] = o.addr[11] = 0xff;
 	*(__be32 *)&o.addr[12] = ctx->user_ip4;
@@ -241,11 +258,12 @@ static __always_inline int divert4(struct bpf_sock_addr *ctx, bool reads_kernel)
 		o.source[10] = o.source[11] = 0xff;
 		*(__be32 *)&o.source[12] = ctx->sk->src_ip4;
 	}
-	if (intercept(ctx, &o, VERDICT_INTERCEPTED, reads_kernel)) {
+	v = intercept(ctx, &o, VERDICT_INTERCEPTED, reads_kernel);
+	if (v == VERDICT_INTERCEPTED) {
 		ctx->user_ip4 = proxy_ip4;
 		ctx->user_port = proxy_port;
 	}
-	return 1;
+	return v != VERDICT_QUIC_BLOCKED;
 }
 
 /* ipv6_peer says whether the socket can have an IPv4-mapped peer, which our
@@ -267,7 +285,7 @@ static __always_inline enum verdict ipv6_peer(struct bpf_sock *sk)
 static __always_inline int divert6(struct bpf_sock_addr *ctx, bool reads_kernel)
 {
 	struct origin o = {.family = AF_INET6};
-	enum verdict peer = VERDICT_INTERCEPTED;
+	enum verdict v, peer = VERDICT_INTERCEPTED;
 	__u32 *addr = (__u32 *)o.addr;
 
 	addr[0] = ctx->user_ip6[0];
@@ -284,14 +302,15 @@ static __always_inline int divert6(struct bpf_sock_addr *ctx, bool reads_kernel)
 	} else {
 		peer = VERDICT_IPV6_UNKNOWN;
 	}
-	if (intercept(ctx, &o, peer, reads_kernel)) {
+	v = intercept(ctx, &o, peer, reads_kernel);
+	if (v == VERDICT_INTERCEPTED) {
 		ctx->user_ip6[0] = 0;
 		ctx->user_ip6[1] = 0;
 		ctx->user_ip6[2] = bpf_htonl(0xffff);
 		ctx->user_ip6[3] = proxy_ip4;
 		ctx->user_port = proxy_port;
 	}
-	return 1;
+	return v != VERDICT_QUIC_BLOCKED;
 }
 
 SEC("cgroup/connect4")

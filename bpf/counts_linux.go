@@ -47,6 +47,8 @@ var verdictWords = [interceptVerdictVERDICT_MAX]Verdict{
 	interceptVerdictVERDICT_LIMIT:        Limit,
 	interceptVerdictVERDICT_MAP_FULL:     MapFull,
 	interceptVerdictVERDICT_ORIGIN_LOST:  OriginLost,
+	interceptVerdictVERDICT_QUIC:         QUIC,
+	interceptVerdictVERDICT_QUIC_BLOCKED: QUICBlocked,
 }
 
 // Counts says how many connect(2) calls had each verdict since [Attach];

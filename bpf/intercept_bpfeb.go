@@ -68,6 +68,11 @@ type interceptQuestion struct {
 	Key  interceptNameKey
 }
 
+type interceptQuicPeer struct {
+	_    structs.HostLayout
+	Addr [16]uint8
+}
+
 type interceptRuleFlags uint32
 
 const (
@@ -104,7 +109,9 @@ const (
 	interceptVerdictVERDICT_LIMIT        interceptVerdict = 14
 	interceptVerdictVERDICT_MAP_FULL     interceptVerdict = 15
 	interceptVerdictVERDICT_ORIGIN_LOST  interceptVerdict = 16
-	interceptVerdictVERDICT_MAX          interceptVerdict = 17
+	interceptVerdictVERDICT_QUIC         interceptVerdict = 17
+	interceptVerdictVERDICT_QUIC_BLOCKED interceptVerdict = 18
+	interceptVerdictVERDICT_MAX          interceptVerdict = 19
 )
 
 type interceptWaiting struct {
@@ -128,6 +135,7 @@ const (
 	interceptMapNames           = "names"
 	interceptMapOrigins         = "origins"
 	interceptMapQuestions       = "questions"
+	interceptMapQuicPeers       = "quic_peers"
 	interceptMapResolved        = "resolved"
 	interceptMapRules           = "rules"
 	interceptMapStrangers       = "strangers"
@@ -141,9 +149,14 @@ const (
 	interceptProgFaultPeername4 = "fault_peername4"
 	interceptProgFaultPeername6 = "fault_peername6"
 	interceptProgFaultPlain4    = "fault_plain4"
+	interceptProgFaultPlainmsg4 = "fault_plainmsg4"
+	interceptProgFaultPlainmsg6 = "fault_plainmsg6"
+	interceptProgFaultSendmsg4  = "fault_sendmsg4"
+	interceptProgFaultSendmsg6  = "fault_sendmsg6"
 	interceptProgFaultSockops   = "fault_sockops"
 	interceptVarAgentKeepalive  = "agent_keepalive"
 	interceptVarAgentPriority   = "agent_priority"
+	interceptVarBlocksQuic      = "blocks_quic"
 	interceptVarByName          = "by_name"
 	interceptVarNamesCallers    = "names_callers"
 	interceptVarOriginsPut      = "origins_put"
@@ -207,6 +220,10 @@ type interceptProgramSpecs struct {
 	FaultPeername4 *ebpf.ProgramSpec `ebpf:"fault_peername4"`
 	FaultPeername6 *ebpf.ProgramSpec `ebpf:"fault_peername6"`
 	FaultPlain4    *ebpf.ProgramSpec `ebpf:"fault_plain4"`
+	FaultPlainmsg4 *ebpf.ProgramSpec `ebpf:"fault_plainmsg4"`
+	FaultPlainmsg6 *ebpf.ProgramSpec `ebpf:"fault_plainmsg6"`
+	FaultSendmsg4  *ebpf.ProgramSpec `ebpf:"fault_sendmsg4"`
+	FaultSendmsg6  *ebpf.ProgramSpec `ebpf:"fault_sendmsg6"`
 	FaultSockops   *ebpf.ProgramSpec `ebpf:"fault_sockops"`
 }
 
@@ -222,6 +239,7 @@ type interceptMapSpecs struct {
 	Names        *ebpf.MapSpec `ebpf:"names"`
 	Origins      *ebpf.MapSpec `ebpf:"origins"`
 	Questions    *ebpf.MapSpec `ebpf:"questions"`
+	QuicPeers    *ebpf.MapSpec `ebpf:"quic_peers"`
 	Resolved     *ebpf.MapSpec `ebpf:"resolved"`
 	Rules        *ebpf.MapSpec `ebpf:"rules"`
 	Strangers    *ebpf.MapSpec `ebpf:"strangers"`
@@ -235,6 +253,7 @@ type interceptMapSpecs struct {
 type interceptVariableSpecs struct {
 	AgentKeepalive *ebpf.VariableSpec `ebpf:"agent_keepalive"`
 	AgentPriority  *ebpf.VariableSpec `ebpf:"agent_priority"`
+	BlocksQuic     *ebpf.VariableSpec `ebpf:"blocks_quic"`
 	ByName         *ebpf.VariableSpec `ebpf:"by_name"`
 	NamesCallers   *ebpf.VariableSpec `ebpf:"names_callers"`
 	OriginsPut     *ebpf.VariableSpec `ebpf:"origins_put"`
@@ -276,6 +295,7 @@ type interceptMaps struct {
 	Names        *ebpf.Map `ebpf:"names"`
 	Origins      *ebpf.Map `ebpf:"origins"`
 	Questions    *ebpf.Map `ebpf:"questions"`
+	QuicPeers    *ebpf.Map `ebpf:"quic_peers"`
 	Resolved     *ebpf.Map `ebpf:"resolved"`
 	Rules        *ebpf.Map `ebpf:"rules"`
 	Strangers    *ebpf.Map `ebpf:"strangers"`
@@ -293,6 +313,7 @@ func (m *interceptMaps) Close() error {
 		m.Names,
 		m.Origins,
 		m.Questions,
+		m.QuicPeers,
 		m.Resolved,
 		m.Rules,
 		m.Strangers,
@@ -307,6 +328,7 @@ func (m *interceptMaps) Close() error {
 type interceptVariables struct {
 	AgentKeepalive *ebpf.Variable `ebpf:"agent_keepalive"`
 	AgentPriority  *ebpf.Variable `ebpf:"agent_priority"`
+	BlocksQuic     *ebpf.Variable `ebpf:"blocks_quic"`
 	ByName         *ebpf.Variable `ebpf:"by_name"`
 	NamesCallers   *ebpf.Variable `ebpf:"names_callers"`
 	OriginsPut     *ebpf.Variable `ebpf:"origins_put"`
@@ -332,6 +354,10 @@ type interceptPrograms struct {
 	FaultPeername4 *ebpf.Program `ebpf:"fault_peername4"`
 	FaultPeername6 *ebpf.Program `ebpf:"fault_peername6"`
 	FaultPlain4    *ebpf.Program `ebpf:"fault_plain4"`
+	FaultPlainmsg4 *ebpf.Program `ebpf:"fault_plainmsg4"`
+	FaultPlainmsg6 *ebpf.Program `ebpf:"fault_plainmsg6"`
+	FaultSendmsg4  *ebpf.Program `ebpf:"fault_sendmsg4"`
+	FaultSendmsg6  *ebpf.Program `ebpf:"fault_sendmsg6"`
 	FaultSockops   *ebpf.Program `ebpf:"fault_sockops"`
 }
 
@@ -345,6 +371,10 @@ func (p *interceptPrograms) Close() error {
 		p.FaultPeername4,
 		p.FaultPeername6,
 		p.FaultPlain4,
+		p.FaultPlainmsg4,
+		p.FaultPlainmsg6,
+		p.FaultSendmsg4,
+		p.FaultSendmsg6,
 		p.FaultSockops,
 	)
 }

@@ -24,7 +24,7 @@ type Interception struct {
 	raw      *os.File // answers SYNs; nil if holds is not
 	mark     mark
 	objs     objects
-	diverts  []link.Link // connect4 and connect6, and what learns for them
+	diverts  []link.Link // connect and sendmsg, and what learns for them
 	observes []link.Link // the rest, which diverted connections still need
 
 	mu    sync.Mutex
@@ -146,6 +146,9 @@ func (i *Interception) load(cfg Config) error {
 	if err := spec.Variables[interceptVarNamesCallers].Set(hasCapability(unix.CAP_PERFMON)); err != nil {
 		return err
 	}
+	if err := spec.Variables[interceptVarBlocksQuic].Set(cfg.BlockQUIC); err != nil {
+		return err
+	}
 	if err := spec.Variables[interceptVarTargetPid].Set(cfg.PID); err != nil {
 		return err
 	}
@@ -160,6 +163,8 @@ func (i *Interception) load(cfg Config) error {
 	if i.ipv6 != nil {
 		spec.Programs[interceptProgFaultConnect4] = spec.Programs[interceptProgFaultPlain4].Copy()
 		spec.Programs[interceptProgFaultConnect6] = spec.Programs[interceptProgFaultMapped6].Copy()
+		spec.Programs[interceptProgFaultSendmsg4] = spec.Programs[interceptProgFaultPlainmsg4].Copy()
+		spec.Programs[interceptProgFaultSendmsg6] = spec.Programs[interceptProgFaultPlainmsg6].Copy()
 	}
 	if err := spec.LoadAndAssign(&i.objs, nil); err != nil {
 		return err
@@ -227,6 +232,8 @@ func (i *Interception) attach(cgroup *os.File) error {
 		{"sockops", i.objs.FaultSockops, ebpf.AttachCGroupSockOps, &i.observes},
 		{"getpeername4", i.objs.FaultPeername4, ebpf.AttachCgroupInet4GetPeername, &i.observes},
 		{"getpeername6", i.objs.FaultPeername6, ebpf.AttachCgroupInet6GetPeername, &i.observes},
+		{"sendmsg4", i.objs.FaultSendmsg4, ebpf.AttachCGroupUDP4Sendmsg, &i.diverts},
+		{"sendmsg6", i.objs.FaultSendmsg6, ebpf.AttachCGroupUDP6Sendmsg, &i.diverts},
 		{"connect4", i.objs.FaultConnect4, ebpf.AttachCGroupInet4Connect, &i.diverts},
 		{"connect6", i.objs.FaultConnect6, ebpf.AttachCGroupInet6Connect, &i.diverts},
 	}

@@ -58,8 +58,8 @@ volatile const __u32 agent_keepalive = 31013;
  * queues choose a band, are those of no priority. */
 volatile const __u32 agent_priority = 0x0fa17000;
 
-/* What became of one connect(2). Everything but INTERCEPTED left the call as
- * it was; the order is that of the checks. */
+/* What became of one connect(2). Everything but INTERCEPTED and QUIC_BLOCKED
+ * left the call as it was; the order is that of the checks. */
 enum verdict {
 	VERDICT_INTERCEPTED,
 	VERDICT_AGENT,	      /* a socket of an agent, or a connect to our listener */
@@ -78,6 +78,8 @@ enum verdict {
 	VERDICT_LIMIT,	      /* the agent has as many flows as it can carry */
 	VERDICT_MAP_FULL,     /* nowhere to remember the destination */
 	VERDICT_ORIGIN_LOST,  /* diverted, but the record was refused: a bug */
+	VERDICT_QUIC,	      /* UDP to port 443 of a matching upstream: not carried */
+	VERDICT_QUIC_BLOCKED, /* the same, which was refused */
 	VERDICT_MAX,
 };
 

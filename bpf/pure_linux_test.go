@@ -64,8 +64,8 @@ func TestRuleTable(t *testing.T) {
 }
 
 // decide does with the table what the program does with the trie.
-func decide(table map[interceptRuleKey]interceptRuleFlags, addr netip.Addr, port uint16) string {
-	flags := longest(table, addr, port) | longest(table, addr, 0)
+func decide(table ruleMap, addr netip.Addr, port uint16) string {
+	flags := table.flags(netip.AddrPortFrom(addr, port))
 	switch {
 	case flags&interceptRuleFlagsRULE_EXCLUDE != 0:
 		return "excluded"
@@ -73,17 +73,6 @@ func decide(table map[interceptRuleKey]interceptRuleFlags, addr netip.Addr, port
 		return "included"
 	}
 	return "not matched"
-}
-
-func longest(table map[interceptRuleKey]interceptRuleFlags, addr netip.Addr, port uint16) interceptRuleFlags {
-	for bits := 128; bits >= 0; bits-- {
-		prefix := netip.PrefixFrom(netip.AddrFrom16(addr.As16()), bits).Masked()
-		key := interceptRuleKey{Prefixlen: uint32(16 + bits), Port: networkOrder(port), Addr: prefix.Addr().As16()}
-		if flags, ok := table[key]; ok {
-			return flags
-		}
-	}
-	return 0
 }
 
 func meant(rules []Rule, addr netip.Addr, port uint16) string {

@@ -11,8 +11,8 @@ import (
 // excluded destination must stay so although an inclusion within it has a
 // longer prefix; such inclusions are left out, and then whatever either
 // look-up finds is the truth.
-func ruleTable(rules []Rule) map[interceptRuleKey]interceptRuleFlags {
-	table := make(map[interceptRuleKey]interceptRuleFlags)
+func ruleTable(rules []Rule) ruleMap {
+	table := make(ruleMap)
 	rules = withoutMapped(rules)
 	for _, r := range rules {
 		if !r.Exclude && slices.ContainsFunc(rules, func(e Rule) bool { return e.Exclude && e.covers(r) }) {

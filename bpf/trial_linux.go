@@ -59,7 +59,7 @@ func Try() (t Trial, err error) {
 func (i *Interception) programs() int {
 	n := 0
 	for _, p := range []*ebpf.Program{
-		i.objs.FaultSockops, i.objs.FaultPeername4, i.objs.FaultPeername6, i.objs.FaultConnect4, i.objs.FaultConnect6, i.objs.FaultHold,
+		i.objs.FaultSockops, i.objs.FaultPeername4, i.objs.FaultPeername6, i.objs.FaultConnect4, i.objs.FaultConnect6, i.objs.FaultSendmsg4, i.objs.FaultSendmsg6, i.objs.FaultHold,
 	} {
 		if p != nil {
 			n++

@@ -15,7 +15,7 @@ import (
 func TestTry(t *testing.T) {
 	needsRoot(t)
 	trial, err := Try()
-	if err != nil || trial.Programs != 6 || trial.Unattached != nil || trial.Left != nil || trial.Took <= 0 {
+	if err != nil || trial.Programs != 8 || trial.Unattached != nil || trial.Left != nil || trial.Took <= 0 {
 		t.Errorf("%+v, %v", trial, err)
 	}
 	noneLeft(t)
@@ -49,7 +49,7 @@ func TestTry(t *testing.T) {
 			t.Fatal(err)
 		}
 		trial, err := Try()
-		if err != nil || trial.Programs != 6 || trial.Unattached == nil || trial.Left != nil {
+		if err != nil || trial.Programs != 8 || trial.Unattached == nil || trial.Left != nil {
 			t.Errorf("%+v, %v, want that no cgroup could be made", trial, err)
 		}
 		noneLeft(t)
@@ -93,9 +93,9 @@ func TestAttachments(t *testing.T) {
 		return names
 	}
 	i := attach(t, Config{Cgroup: testCgroup, Proxy: server4})
-	want := []string{"fault_connect4", "fault_connect6", "fault_peername4", "fault_peername6", "fault_sockops"}
+	want := []string{"fault_connect4", "fault_connect6", "fault_peername4", "fault_peername6", "fault_sendmsg4", "fault_sendmsg6", "fault_sockops"}
 	if i.IPv6() != nil {
-		want = []string{"fault_mapped6", "fault_peername4", "fault_peername6", "fault_plain4", "fault_sockops"}
+		want = []string{"fault_mapped6", "fault_peername4", "fault_peername6", "fault_plain4", "fault_plainmsg4", "fault_plainmsg6", "fault_sockops"}
 	}
 	if got := here(); !slices.Equal(got, want) {
 		t.Errorf("attached are %q, want %q", got, want)

@@ -88,6 +88,8 @@ tests() {
 	need redis-server redis-server
 	need redis-tools redis-cli
 	need python3 python3
+	need python3-redis /usr/lib/python3/dist-packages/redis
+	need python3-psycopg2 /usr/lib/python3/dist-packages/psycopg2
 	need python3-venv '/usr/lib/python3*/ensurepip/__init__.py'
 	need nodejs node
 	need default-jdk-headless java javac

@@ -19,7 +19,7 @@ func good() host {
 	return host{
 		kernel: bpf.Kernel{Release: "6.8.0-45-generic", Machine: "x86_64", CgroupLinks: true},
 		cgroup: "/sys/fs/cgroup", whole: true, uid: 1000, lockdown: "none", seesAll: true,
-		trial: bpf.Trial{Programs: 6, Took: 12345 * time.Microsecond}, flows: 160, descriptors: 1024,
+		trial: bpf.Trial{Programs: 8, Took: 12345 * time.Microsecond}, flows: 160, descriptors: 1024,
 	}
 }
 
@@ -48,9 +48,9 @@ func TestHosts(t *testing.T) {
 			{"cgroup2", OK, "not mounted, a mount of our own will do, the whole host", ""}}},
 		"no cgroup2": {func(h *host) { h.cgroupErr, h.trial.Unattached = noCgroup, noCgroup }, "no, " + noCgroup.Error(), []Probe{
 			{"cgroup2", Missing, "no cgroup2 is mounted here, and mounting one privately failed: operation not permitted", "mount it"},
-			{"programs", Unknown, "6 loaded, not attached: there is no cgroup2", ""}}},
+			{"programs", Unknown, "8 loaded, not attached: there is no cgroup2", ""}}},
 		"no cgroup of one's own": {func(h *host) { h.trial.Unattached = unix.EACCES }, "yes", []Probe{
-			{"programs", Unknown, "6 loaded, not attached: no empty cgroup can be made (permission denied)", ""}}},
+			{"programs", Unknown, "8 loaded, not attached: no empty cgroup can be made (permission denied)", ""}}},
 		"no capabilities": {func(h *host) {
 			h.missing, h.privilege, h.leftErr = []string{"cap_bpf", "cap_net_admin", "cap_perfmon"}, noCaps, fmt.Errorf("get: %w", unix.EPERM)
 		}, "no, " + noCaps.What, []Probe{
@@ -86,7 +86,7 @@ func TestHosts(t *testing.T) {
 		}, "yes", []Probe{
 			{"held SYN", Missing, "cap_net_raw is missing: a refused upstream shows as a reset", bpf.Setcap}}},
 		"a cgroup that stays": {func(h *host) { h.trial.Left = unix.EBUSY }, "yes", []Probe{
-			{"programs", Found, "6 loaded and attached, but something is left: device or resource busy", ""}}},
+			{"programs", Found, "8 loaded and attached, but something is left: device or resource busy", ""}}},
 		"left behind": {func(h *host) { h.left = left }, "yes", []Probe{
 			{"left behind", Found, "fault_connect4, fault_sockops attached, and no process holds them", "`bpftool link detach id ID` for each ID of 12, 13, 14"}}},
 		"not seen": {func(h *host) { h.left, h.seesAll = left, false }, "yes", []Probe{
@@ -126,7 +126,7 @@ func TestGoodHost(t *testing.T) {
 		{"capabilities", OK, "cap_bpf, cap_net_admin, cap_perfmon", ""},
 		{"seccomp", OK, "no filter", ""},
 		{"lockdown", OK, "none", ""},
-		{"programs", OK, "6 loaded, attached to an empty cgroup, detached: 12 ms", ""},
+		{"programs", OK, "8 loaded, attached to an empty cgroup, detached: 12 ms", ""},
 		{"held SYN", OK, "connect(2) will show refused, unreachable and timeout", ""},
 		{"left behind", OK, "nothing of an earlier run", ""},
 		{"descriptors", OK, "1,024: 160 intercepted flows at once, more go direct", ""},

@@ -40,11 +40,14 @@ type Summary struct {
 	Seed     string `json:"seed"`
 	Flows    Flows  `json:"flows"`
 	Reasons
-	OpenConnections *int       `json:"open_connections,omitempty"`
-	PausedS         float64    `json:"paused_s"`
-	ToClientBytes   uint64     `json:"to_client_bytes"`
-	ToServerBytes   uint64     `json:"to_server_bytes"`
-	Faults          []Injected `json:"faults"`
+	OpenConnections  *int `json:"open_connections,omitempty"`
+	ResetConnections *int `json:"reset_connections,omitempty"`
+	// QUICBlocked is how often QUIC failed; absent if it passes.
+	QUICBlocked   *uint64    `json:"quic_blocked,omitempty"`
+	PausedS       float64    `json:"paused_s"`
+	ToClientBytes uint64     `json:"to_client_bytes"`
+	ToServerBytes uint64     `json:"to_server_bytes"`
+	Faults        []Injected `json:"faults"`
 	// OutputDropped is how many lines nobody read in time.
 	OutputDropped uint64   `json:"output_dropped"`
 	Replay        []string `json:"replay,omitempty"`

@@ -19,10 +19,30 @@ type Start struct {
 	Upstreams            []string `json:"upstreams"`
 	Seed                 string   `json:"seed"`
 	DurationS            float64  `json:"duration_s,omitempty"`
-	OpenConnections      *int     `json:"open_connections,omitempty"`
+	// OpenConnections is how many match and are not affected, as they were open
+	// before; OpenBy is the largest groups of them.
+	OpenConnections *int       `json:"open_connections,omitempty"`
+	OpenBy          []Existing `json:"open_by,omitempty"`
+	// ResetConnections is how many were reset; absent if none should be.
+	ResetConnections *int `json:"reset_connections,omitempty"`
 	// StartedBy is the process with which the run ends.
 	StartedBy *Starter `json:"started_by,omitempty"`
 	Faults    []Fault  `json:"faults"`
+}
+
+// Existing is connections of one process to one upstream that were open before
+// the run.
+type Existing struct {
+	// Process has them; of several the oldest. It is absent if that is not known.
+	Process  *Holder `json:"process,omitempty"`
+	Upstream string  `json:"upstream"`
+	N        int     `json:"n"`
+}
+
+// Holder is a process that has a connection.
+type Holder struct {
+	PID  int    `json:"pid"`
+	Name string `json:"name"`
 }
 
 // Starter is a process that has started the run, itself or by others.
@@ -41,6 +61,8 @@ type Interception struct {
 	PID     uint32 `json:"pid,omitempty"`
 	IPv4    bool   `json:"ipv4"`
 	IPv6    bool   `json:"ipv6"`
+	// QUIC is "pass" or "block".
+	QUIC string `json:"quic"`
 	// HoldsSYN says that connect(2) waits for the upstream's answer.
 	HoldsSYN bool `json:"holds_syn"`
 }

@@ -120,6 +120,37 @@ func HolderOf(s Socket) (Process, bool) {
 	return holder(target, func(string) bool { return true })
 }
 
+// HoldersOf finds who has sockets open, by the sockets' inodes; of several
+// holders the oldest is first, as far as their ids tell. What this user may not
+// see is not found.
+func HoldersOf(inodes []uint64) map[uint64][]Process {
+	wanted := make(map[string]uint64, len(inodes))
+	for _, inode := range inodes {
+		wanted[fmt.Sprintf("socket:[%d]", inode)] = inode
+	}
+	found := make(map[uint64][]Process)
+	pids, _ := processes()
+	for _, pid := range pids {
+		folder := fmt.Sprintf("/proc/%d/fd", pid)
+		open, _ := os.ReadDir(folder)
+		var process Process
+		for _, fd := range open {
+			name, _ := os.Readlink(filepath.Join(folder, fd.Name()))
+			inode, ok := wanted[name]
+			if !ok {
+				continue
+			}
+			if process.PID == 0 {
+				process = ByID(pid)
+			}
+			if !slices.Contains(found[inode], process) { // once, with however many descriptors
+				found[inode] = append(found[inode], process)
+			}
+		}
+	}
+	return found
+}
+
 // HolderOfLink finds who has a BPF link open.
 func HolderOfLink(id uint32) (Process, bool) {
 	line := []byte(fmt.Sprintf("\nlink_id:\t%d\n", id))

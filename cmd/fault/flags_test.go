@@ -50,6 +50,8 @@ func everySetting(t *testing.T) []setting {
 		{"disable-http-proxy", "FAULT_DISABLE_HTTP_PROXY", "true", "false", "--proxy 9090=h:80", func(o outcome) any { return o.cfg.NoProxy }, true},
 		{"proxy", "FAULT_PROXY_MAPPINGS", "3180=http://127.0.0.1:8080", "1=h:80", "", mapped, []string{"3180=http://127.0.0.1:8080"}},
 		{"http-upstream-override", "FAULT_HTTP_UPSTREAM_OVERRIDE", "svc:8443", "h:1", "", func(o outcome) any { return o.cfg.HTTPUpstream }, &proxy.Target{Host: "svc", Port: 8443}},
+		{"reset-existing", "FAULT_RESET_EXISTING", "true", "false", "-u *", func(o outcome) any { return o.cfg.ResetExisting }, true},
+		{"quic", "FAULT_QUIC", "block", "pass", "-u *", func(o outcome) any { return o.cfg.BlockQUIC }, true},
 		{"tls-ca", "FAULT_TLS_CA", authority(t), "/nowhere/at/all", "", func(o outcome) any { return o.cfg.TLS != nil && o.cfg.TLS.RootCAs != nil }, true},
 		{"tls-skip-verify", "FAULT_TLS_SKIP_VERIFY", "true", "false", "", func(o outcome) any { return o.cfg.TLS }, &tls.Config{InsecureSkipVerify: true}},
 

@@ -15,6 +15,7 @@ func runHelp(cmd *cobra.Command, all []*faultFlags) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n\nUsage: fault run [flags]\n\nExamples:\n%s\n", cmd.Long, cmd.Example)
 	writeLines(&b, cmd, "Traffic")
+	writeColumns(&b, reachTitle+":", namesColumn, "  ", names(cmd, reachTitle))
 	writeFaults(&b, cmd, all)
 	b.WriteString(`Every fault FAULT above also takes (connect-error, http-response: the last two):
           --FAULT-side server|client [server]

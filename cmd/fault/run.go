@@ -22,6 +22,7 @@ import (
 // runFlags are the flags of `fault run`.
 type runFlags struct {
 	traffic  *trafficFlags
+	reach    *reachFlags
 	trust    *trustFlags
 	faults   []*faultFlags
 	duration period
@@ -66,7 +67,7 @@ Elsewhere, and for clients that ask, the agent is an HTTP proxy (also CONNECT).`
 
 func addRunFlags(cmd *cobra.Command) *runFlags {
 	cmd.Flags().SortFlags = false
-	f := &runFlags{traffic: addTrafficFlags(cmd), trust: addTrustFlags(cmd), faults: addFaultFlags(cmd)}
+	f := &runFlags{traffic: addTrafficFlags(cmd), trust: addTrustFlags(cmd), reach: addReachFlags(cmd), faults: addFaultFlags(cmd)}
 	s := section{cmd, "Run"}
 	more(s.value(&f.duration, "duration", "end after this time", "FAULT_PROXY_DURATION"),
 		"It is counted from the moment that the run is ready, and percentages of schedules are of it. Without it the run lasts until it is ended.")
@@ -153,6 +154,9 @@ func (f *runFlags) config(ctx context.Context, line *commandLine) (agent.Config,
 	if err := f.traffic.check(line); err != nil {
 		return agent.Config{}, err
 	}
+	if err := f.reach.check(f.traffic, line); err != nil {
+		return agent.Config{}, err
+	}
 	trust, err := f.trust.config(f.traffic, line)
 	if err != nil {
 		return agent.Config{}, err
@@ -177,25 +181,27 @@ func (f *runFlags) config(ctx context.Context, line *commandLine) (agent.Config,
 		f.seed = seed(rand.Uint32())
 	}
 	return agent.Config{
-		Version:      version,
-		Proxy:        address,
-		NoProxy:      f.traffic.noProxy,
-		Mappings:     f.traffic.mappings,
-		HTTPUpstream: f.traffic.override.to,
-		TLS:          trust,
-		Upstreams:    upstream.Set(f.traffic.upstreams),
-		Transparent:  agent.Transparent(f.traffic.transparent.value),
-		Cgroup:       f.traffic.cgroup.value,
-		Process:      f.traffic.process.value,
-		PID:          uint32(f.traffic.pid.value),
-		Faults:       planned,
-		Seed:         uint64(f.seed),
-		Duration:     time.Duration(f.duration),
-		Precise:      f.delays.precise,
-		Buffers:      buffers,
-		FailIfIdle:   f.mustMeet,
-		Tail:         f.output.tail,
-		Replay:       line.replay(uint64(f.seed)),
+		Version:       version,
+		Proxy:         address,
+		NoProxy:       f.traffic.noProxy,
+		Mappings:      f.traffic.mappings,
+		HTTPUpstream:  f.traffic.override.to,
+		TLS:           trust,
+		Upstreams:     upstream.Set(f.traffic.upstreams),
+		Transparent:   agent.Transparent(f.traffic.transparent.value),
+		Cgroup:        f.traffic.cgroup.value,
+		Process:       f.traffic.process.value,
+		PID:           uint32(f.traffic.pid.value),
+		ResetExisting: f.reach.reset,
+		BlockQUIC:     f.reach.quic.value == blockQUIC,
+		Faults:        planned,
+		Seed:          uint64(f.seed),
+		Duration:      time.Duration(f.duration),
+		Precise:       f.delays.precise,
+		Buffers:       buffers,
+		FailIfIdle:    f.mustMeet,
+		Tail:          f.output.tail,
+		Replay:        line.replay(uint64(f.seed)),
 	}, nil
 }
 

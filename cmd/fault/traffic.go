@@ -83,8 +83,7 @@ func (f *trafficFlags) check(line *commandLine) error {
 	if err := f.checkInterception(line); err != nil {
 		return err
 	}
-	intercepts := f.transparent.value != string(agent.Off) && upstream.Set(f.upstreams).Intercepts()
-	if f.noProxy && len(f.mappings) == 0 && !intercepts {
+	if f.noProxy && len(f.mappings) == 0 && !f.intercepts() {
 		return usage(fmt.Sprintf("%s leaves nothing to do: there is no --proxy, and nothing is intercepted", line.called("disable-http-proxy")),
 			"`--proxy 9090=https://example.com` is a mapping; `--upstream '*'` intercepts")
 	}
@@ -95,6 +94,11 @@ func (f *trafficFlags) check(line *commandLine) error {
 		line.ignore("with --capture-pid", "capture-process")
 	}
 	return nil
+}
+
+// intercepts says whether connections are to be intercepted.
+func (f *trafficFlags) intercepts() bool {
+	return f.transparent.value != string(agent.Off) && upstream.Set(f.upstreams).Intercepts()
 }
 
 // resolveStealth makes --stealth what it stands for. What was given on the

@@ -37,7 +37,7 @@ func TestKilled(t *testing.T) {
 			cgroup := client.isolate(t)
 			a := client.run(t, "--cgroup", cgroup, "--with-latency", "--latency-mean", "20", "--upstream", "*")
 			objects := a.objects(t)
-			if attached := attached(t, cgroup); strings.Count(attached, "fault_") != 5 {
+			if attached := attached(t, cgroup); strings.Count(attached, "fault_") != 7 {
 				t.Errorf("not the five programs are attached:\n%s", attached)
 			}
 

@@ -1,0 +1,138 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/faultproxy/fault/agent/control"
+	"github.com/faultproxy/fault/agent/procfs"
+	"github.com/faultproxy/fault/agent/sockdiag"
+	"github.com/faultproxy/fault/bpf"
+)
+
+// canReset says why --reset-existing cannot be done.
+func canReset() error {
+	if _, err := sockdiag.Connections(); err != nil {
+		return err
+	}
+	return sockdiag.CanReset()
+}
+
+// meetExisting finds the connections of this network namespace that would be
+// diverted if they were made now, and resets them if it is told to. New ones
+// are diverted already, so that none is missed, and none that was reset can
+// come back past us. Nil is that the kernel cannot tell.
+func meetExisting(ctx context.Context, cfg *Config, i *interception) (*existing, error) {
+	all, err := sockdiag.Connections()
+	if err != nil {
+		i.log.Warn("look for connections that are open", zap.Error(err))
+		return nil, nil
+	}
+	cgroups, err := i.cgroups(cfg)
+	if err != nil {
+		return nil, err
+	}
+	diverts, proxy := bpf.Diverts(rules(*i.meant.Load())), reachable(addrPort(i.listener.Addr()))
+	var inodes []uint64
+	all = slices.DeleteFunc(all, func(c sockdiag.Connection) bool {
+		native6 := c.IPv6 && c.Remote.Addr().Is6()
+		if c.Direction == sockdiag.Incoming || c.Remote == proxy || !diverts(c.Remote) ||
+			c.Device > loopbackDevice || native6 && i.programs.IPv6() != nil || cgroups != nil && !cgroups[c.Cgroup] {
+			return true
+		}
+		inodes = append(inodes, c.Inode)
+		return false
+	})
+	e := &existing{left: make(map[existingGroup]int)}
+	if len(all) == 0 {
+		return e, nil
+	}
+	holders, agents := procfs.HoldersOf(inodes), agentProcesses(ctx)
+	for _, c := range all {
+		of := holders[c.Inode]
+		isMeant := func(p procfs.Process) bool { return targets(cfg, p) }
+		switch {
+		case slices.ContainsFunc(of, func(p procfs.Process) bool { return agents[p.PID] }):
+			continue
+		case (cfg.PID != 0 || cfg.Process != "") && !slices.ContainsFunc(of, isMeant):
+			continue
+		}
+		if cfg.ResetExisting {
+			// In doubt it stays: nobody is to lose what was not asked for.
+			others := slices.ContainsFunc(of, func(p procfs.Process) bool { return !isMeant(p) })
+			if c.Direction == sockdiag.Outgoing && len(of) > 0 && !others {
+				if err := c.Reset(); err != nil {
+					return nil, &SettingError{Flag: "reset-existing", Err: err}
+				}
+				e.reset++
+				continue
+			}
+			e.unsure++
+		}
+		g := existingGroup{upstream: c.Remote.String()}
+		if len(of) > 0 {
+			g.holder = of[0]
+		}
+		e.left[g]++
+	}
+	return e, nil
+}
+
+// loopbackDevice is the interface that a socket may be bound to and still reach
+// us.
+const loopbackDevice = 1
+
+// targets says whether a process is one that is intercepted.
+func targets(cfg *Config, p procfs.Process) bool {
+	switch {
+	case cfg.PID != 0:
+		return inInitialPIDNamespace() && p.PID == int(cfg.PID)
+	case cfg.Process != "":
+		const kept = 15 // bytes of a name
+		return p.Name == cfg.Process[:min(kept, len(cfg.Process))]
+	}
+	return true
+}
+
+// agentProcesses are the agents of this namespace, with this one: what they
+// dial is not diverted.
+func agentProcesses(ctx context.Context) map[int]bool {
+	agents := map[int]bool{os.Getpid(): true}
+	peers, _ := control.Agents(ctx)
+	for _, p := range peers {
+		agents[p.ID()] = true
+	}
+	return agents
+}
+
+// cgroups are the ids of the cgroups that are intercepted; nil if all are. A
+// socket keeps the cgroup in which it was made, as it does for the programs.
+func (i *interception) cgroups(cfg *Config) (map[uint64]bool, error) {
+	if cfg.Cgroup == "" {
+		if _, whole, err := bpf.TopCgroup(); err != nil || whole {
+			return nil, err
+		}
+	}
+	ids := make(map[uint64]bool)
+	err := filepath.WalkDir(i.programs.Cgroup(), func(_ string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // a cgroup that has ended
+			return nil
+		}
+		if err != nil || !d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			ids[info.Sys().(*syscall.Stat_t).Ino] = true
+		}
+		return nil
+	})
+	return ids, err
+}
