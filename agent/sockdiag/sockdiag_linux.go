@@ -195,7 +195,9 @@ func parse(msg []byte) (c Connection, state uint8, err error) {
 	unacked := binary.NativeEndian.Uint32(rest[8:])
 	c.UID = binary.NativeEndian.Uint32(rest[12:])
 	c.Inode = uint64(binary.NativeEndian.Uint32(rest[16:]))
-	attrs, err := nl.ParseRouteAttr(msg[messageSize:])
+	rest = slices.Clip(msg[messageSize:])
+	rest = append(rest, make([]byte, -len(rest)&(unix.RTA_ALIGNTO-1))...) // which nl takes for granted
+	attrs, err := nl.ParseRouteAttr(rest)
 	if err != nil {
 		return c, 0, err
 	}
