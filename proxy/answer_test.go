@@ -113,14 +113,6 @@ func untouched(t *testing.T, ln *net.TCPListener) {
 	}
 }
 
-// nobody is an address at which nothing listens.
-func nobody(t *testing.T) string {
-	t.Helper()
-	ln := listen(t)
-	ln.Close()
-	return ln.Addr().String()
-}
-
 // answerable are requests that can be answered, without their target. last says
 // that the answer is the last on its connection.
 var answerable = []struct {

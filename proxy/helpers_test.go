@@ -110,6 +110,11 @@ func runAt(t testing.TB, s *Server, addr string) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return runOn(t, s, ln.(*net.TCPListener))
+}
+
+func runOn(t testing.TB, s *Server, ln *net.TCPListener) *running {
+	t.Helper()
 	r := &running{Server: s, recorder: newRecorder(), addr: ln.Addr().String()}
 	core, logged := observer.New(zap.DebugLevel)
 	s.Observer, s.Clock, s.Log = r.recorder, NewClock(), zap.New(core)
@@ -117,7 +122,7 @@ func runAt(t testing.TB, s *Server, addr string) *running {
 		s.Plan = &faults.Plan{}
 	}
 	served := make(chan error, 1)
-	go func() { served <- s.Serve(ln.(*net.TCPListener)) }()
+	go func() { served <- s.Serve(ln) }()
 	r.stop = sync.OnceFunc(func() {
 		ln.Close()
 		if err := next(t, served); err != nil {
@@ -185,6 +190,13 @@ func listen(t testing.TB) *net.TCPListener {
 	}
 	t.Cleanup(func() { ln.Close() })
 	return ln.(*net.TCPListener)
+}
+
+// nobody is an address at which nothing listens while the test lasts: a port
+// that is merely free may be somebody's a moment later.
+func nobody(t testing.TB) string {
+	t.Helper()
+	return dial(t, listen(t).Addr().String()).LocalAddr().String()
 }
 
 func accept(t testing.TB, ln *net.TCPListener) *net.TCPConn {

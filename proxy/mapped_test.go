@@ -274,12 +274,9 @@ type unreachable struct {
 
 func unreachables(t *testing.T, scheme string, kind mapping.TLS) []unreachable {
 	t.Helper()
-	ln := listen(t)
-	refused := ln.Addr().String()
-	ln.Close()
 	nameless := func(string, string, syscall.RawConn) error { return errors.New("no name server here") }
 	all := []unreachable{
-		{"refused", refused, &Server{}, "refused"},
+		{"refused", nobody(t), &Server{}, "refused"},
 		// Asking must not leave the host, nor wait for anybody.
 		{"unresolvable", "no-such-name.invalid:1", &Server{Exempt: nameless}, "dns"},
 	}

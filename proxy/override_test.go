@@ -150,9 +150,8 @@ func TestOverrideUpgrade(t *testing.T) {
 }
 
 func TestOverrideIsUnreachable(t *testing.T) {
-	a, ln := newAuthority(t), listen(t)
-	refused := targetOf(ln, false)
-	ln.Close()
+	a := newAuthority(t)
+	refused := &Target{Host: "127.0.0.1", Port: netip.MustParseAddrPort(nobody(t)).Port()}
 	wrong := serveTarget(t, echoHost, a.issue(t, "another.internal"))
 	plain := serveTarget(t, echoHost, nil)
 	for _, tc := range []struct {
@@ -196,9 +195,7 @@ func TestOverrideIsTheProxy(t *testing.T) {
 	noLeaks(t)
 	ln := listen(t)
 	s := &Server{Upstream: &Target{Host: "127.0.0.1", Port: loopback(ln).Port()}}
-	addr := ln.Addr().String()
-	ln.Close()
-	p := runAt(t, s, addr)
+	p := runOn(t, s, ln)
 	for how, request := range asking("one.invalid:81") {
 		if got, text := status(t, p.addr, request); got != http.StatusMisdirectedRequest {
 			t.Errorf("%s: %d %q", how, got, text)

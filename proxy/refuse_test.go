@@ -44,9 +44,7 @@ func asking(to string) map[string]string {
 }
 
 func TestUnreachableUpstream(t *testing.T) {
-	ln := listen(t)
-	refused := ln.Addr().String()
-	ln.Close()
+	refused := nobody(t)
 	failing := func(err error) func(string, string, syscall.RawConn) error {
 		return func(string, string, syscall.RawConn) error { return err }
 	}

@@ -185,9 +185,8 @@ func endedWith(t *testing.T, f flow, failure string) {
 
 func TestUpstreamRefuses(t *testing.T) {
 	noLeaks(t)
-	ln := listen(t)
-	origin := divertedTo(ln)
-	ln.Close()
+	to := netip.MustParseAddrPort(nobody(t))
+	origin := func(net.Conn) (Intercepted, bool, error) { return Intercepted{Destination: to}, true, nil }
 	p := run(t, &Server{Origin: origin})
 	expectResetAtOnce(t, p.addr)
 	if f := next(t, p.ended); Failure(f.Err) != "refused" || f.Upstream.IsValid() {

@@ -13,14 +13,20 @@ import (
 	"testing"
 )
 
-// refused is a URL where nothing listens.
+// refused is a URL where nothing listens while the test lasts: the port is that
+// of a client.
 func refused(t *testing.T) string {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln.Close()
-	return "http://" + ln.Addr().String() + "/get"
+	t.Cleanup(func() { ln.Close() })
+	c, err := net.Dial("tcp4", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return "http://" + c.LocalAddr().String() + "/get"
 }
 
 // says is a host that gives everyone the same answer.
