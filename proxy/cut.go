@@ -11,7 +11,9 @@ import (
 // when the stream itself has ended, or when the other link is: nobody is left
 // then to talk to src.
 func (t *tunnel) truncated(l *link, src, dst *half) error {
+	t.mu.Lock()
 	t.cut(l.which)
+	t.mu.Unlock()
 	if err := dst.CloseWrite(); err != nil {
 		return writeError{err}
 	}
@@ -20,24 +22,13 @@ func (t *tunnel) truncated(l *link, src, dst *half) error {
 		if end != io.EOF {
 			return end
 		}
-		t.carried(l.which)
+		t.noted(t.carried, l.which)
 	case <-t.alone:
 		t.flush(src) // what is not read of it makes closing it a reset
 	case <-t.stop:
 		return errStopped
 	}
 	return nil
-}
-
-// cut notes that a fault has ended a link. What the client says to half an
-// answer is no failure.
-func (t *tunnel) cut(which faults.Link) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.first(EndFault)
-	if which == faults.ToClient {
-		t.answered = true
-	}
 }
 
 // flush waits until the peer's kernel has all that was sent to it: a reset

@@ -3,8 +3,7 @@ package proxy
 import "github.com/faultproxy/fault/faults"
 
 // lose notes that a link has gone dark: it lets nothing arrive any more, not
-// even its end. The flow then ends when the client does: nobody else is there
-// to tell that it has.
+// even its end.
 func (t *tunnel) lose(which faults.Link) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -14,13 +13,11 @@ func (t *tunnel) lose(which faults.Link) {
 	t.dark[which] = true
 }
 
-// drained notes that the src of a link has ended, of which its dst does not
-// hear.
-func (t *tunnel) drained(which faults.Link) {
+// noted notes what has become of a link, and ends the flow if nobody is left.
+func (t *tunnel) noted(what func(faults.Link) (abandoned bool), which faults.Link) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if which == faults.ToServer || t.left {
-		t.first(EndClient)
+	if what(which) {
 		t.abandon()
 	}
 }

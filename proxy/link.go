@@ -101,23 +101,16 @@ func (s *shaping) end() error {
 // want them. False means that nothing more is to be read.
 func (s *shaping) take(at time.Duration, data []byte, end error) bool {
 	for {
-		size := s.chain.Piece(at, len(data))
-		d := s.chain.Shape(at, size)
-		p := piece{data: data[:size], leave: d.Leave, effects: d.Effects}
-		data = data[size:]
+		p, rest, d := s.decide(at, data, end)
 		switch {
-		case d.Leave == faults.Never:
-			s.lose(p, data, end)
+		case p.leave == faults.Never:
+			s.lose(p, rest, end)
 			return false
 		case d.Err != nil:
-			s.cut(p, d, data, end)
+			s.cut(p, d, rest, end)
 			return false
-		case len(data) > 0:
-		case end == nil && s.chain.Spent():
-			p.end = errSpent
-		default:
-			p.end = end
 		}
+		data = rest
 		if !s.queue.put(p) || p.end != nil {
 			return false
 		}
@@ -128,6 +121,26 @@ func (s *shaping) take(at time.Duration, data []byte, end error) bool {
 			return s.wait(s.clock, d.Hold) == nil
 		}
 	}
+}
+
+// decide has the faults decide about the first piece of what has arrived. Of a
+// piece behind which they end the link, it keeps what still goes on.
+func (s *shaping) decide(at time.Duration, data []byte, end error) (p piece, rest []byte, d faults.Departure) {
+	size := s.chain.Piece(at, len(data))
+	d = s.chain.Shape(at, size)
+	p = piece{data: data[:size], leave: d.Leave, effects: d.Effects}
+	rest = data[size:]
+	switch {
+	case d.Leave == faults.Never:
+	case d.Err != nil:
+		p.data, p.end, rest = data[:d.Kept], d.Err, data[d.Kept:]
+	case len(rest) > 0:
+	case end == nil && s.chain.Spent():
+		p.end = errSpent
+	default:
+		p.end = end
+	}
+	return p, rest, d
 }
 
 // report counts what a fault did, and tells of it.

@@ -23,15 +23,13 @@ func (s *shaping) lose(p piece, rest []byte, end error) {
 }
 
 // cut ends the link behind what a fault keeps of a piece. Rest is what came
-// with it.
+// behind that.
 func (s *shaping) cut(p piece, d faults.Departure, rest []byte, end error) {
-	swallowed := len(p.data) - d.Kept + len(rest)
-	p.data, p.end = p.data[:d.Kept], d.Err
 	if !s.queue.put(p) || d.Err != faults.ErrTruncated {
 		return
 	}
 	swallow := faults.Effect{Fault: d.By, Delay: faults.Never}
-	s.swallow(swallow, swallowed)
+	s.swallow(swallow, len(rest))
 	if s.discarded == nil {
 		return
 	}

@@ -18,15 +18,8 @@ type tunnel struct {
 	lost             chan struct{} // closed when a link lets nothing arrive any more
 	alone            chan struct{} // closed when a link is done
 
-	mu       sync.Mutex
-	over     bool
-	err      error
-	ends     int     // links that are done
-	broke    error   // why one of them was, if not by its end of stream
-	answered bool    // the link to the client has carried all
-	dark     [2]bool // by link, whether nothing arrives any more
-	left     bool    // the client has ended the stream
-	endedBy  End     // who was the first to
+	mu sync.Mutex
+	fate
 }
 
 // carry joins client and upstream until both directions have ended, and
@@ -59,7 +52,7 @@ func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shapi
 		src, dst *half
 	}{{&up, t.client, t.upstream}, {&down, t.upstream, t.client}} {
 		way.lost = func() { t.lose(way.which) }
-		way.drained = func(error) { t.drained(way.which) }
+		way.drained = func(error) { t.noted(t.drained, way.which) }
 		way.discarded = make(chan error, 1)
 		links.Go(func() { t.direction(way.link, way.src, way.dst) })
 	}
@@ -106,7 +99,7 @@ func (t *tunnel) direction(l *link, src, dst *half) {
 	case err != nil && !errors.As(err, &gone):
 		// What src had said before has been passed on.
 		t.finish(err)
-	case t.ended(err):
+	case t.done(err):
 		t.finish(t.broke)
 	case err == nil:
 		if tcp := tcpOf(src.stream); tcp == nil {
@@ -121,56 +114,29 @@ func (t *tunnel) direction(l *link, src, dst *half) {
 		case <-t.stop:
 		case <-t.lost:
 			_, _ = io.Copy(io.Discard, l.src)
-			t.drained(l.which)
+			t.noted(t.drained, l.which)
 		}
 	}
 }
 
 // end passes on the end of the stream.
 func (t *tunnel) end(which faults.Link, dst *half) error {
-	t.carried(which) // before dst hears of it, and reacts
+	t.noted(t.carried, which) // before dst hears of it, and reacts
 	if err := dst.CloseWrite(); err != nil {
 		return writeError{err}
 	}
 	return nil
 }
 
-// carried notes that a link has carried all that its src said.
-func (t *tunnel) carried(which faults.Link) {
+// done is [fate.ended], of which the other link hears.
+func (t *tunnel) done(err error) (both bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if which == faults.ToClient {
-		t.first(EndUpstream)
-		t.answered = true
-		return
-	}
-	t.first(EndClient)
-	t.left = true
-	if t.dark != [2]bool{} {
-		t.abandon()
-	}
-}
-
-// first notes who ended the flow, if nobody had.
-func (t *tunnel) first(e End) {
-	if t.endedBy == "" {
-		t.endedBy = e
-	}
-}
-
-// ended counts a link that is done, and says whether both are. If its dst is
-// gone, err says why.
-func (t *tunnel) ended(err error) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.ends++
-	if t.ends == 1 {
+	both = t.ended(err)
+	if !both {
 		close(t.alone)
 	}
-	if err != nil && t.broke == nil {
-		t.broke = err
-	}
-	return t.ends == 2
+	return both
 }
 
 // finish closes both connections, with a reset if err is not nil. Only the
@@ -181,15 +147,7 @@ func (t *tunnel) finish(err error) {
 	if t.over {
 		return
 	}
-	t.over = true
-	// Once the server has said all, some clients still say goodbye to it, and
-	// are answered with a reset. Nothing failed.
-	switch {
-	case err == faults.ErrReset: // which is as it was to be
-		t.first(EndFault)
-	case !t.answered || errors.Is(err, ErrEnded):
-		t.err = err
-	}
+	t.fate.finish(err)
 	close(t.stop)
 	for _, c := range []*half{t.client, t.upstream} {
 		if err != nil {
