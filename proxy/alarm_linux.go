@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"container/heap"
 	"errors"
 	"fmt"
 	"os"
@@ -28,14 +27,7 @@ type alarm struct {
 
 	next atomic.Int64 // the earliest time
 	mu   sync.Mutex
-	all  waits
-}
-
-// wait is one who waits for a time.
-type wait struct {
-	until   time.Duration
-	reached chan struct{} // closed when that has come
-	index   int           // in the heap; -1 once it is not
+	all  deadlines
 }
 
 func newAlarm(c Clock, spin time.Duration) (*alarm, error) {
@@ -43,12 +35,12 @@ func newAlarm(c Clock, spin time.Duration) (*alarm, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a timer: %w", err)
 	}
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+	start, err := c.monotonic()
+	if err != nil {
 		unix.Close(fd)
 		return nil, err
 	}
-	a := &alarm{clock: c, start: now.Nano() - int64(c.Now()), spin: spin, timer: os.NewFile(uintptr(fd), "timerfd")}
+	a := &alarm{clock: c, start: start, spin: spin, timer: os.NewFile(uintptr(fd), "timerfd")}
 	if a.raw, err = a.timer.SyscallConn(); err != nil {
 		return nil, errors.Join(err, a.timer.Close())
 	}
@@ -59,36 +51,54 @@ func newAlarm(c Clock, spin time.Duration) (*alarm, error) {
 
 func (a *alarm) close() error { return a.timer.Close() }
 
-func (a *alarm) add(until time.Duration) *wait {
-	w := &wait{until: until, reached: make(chan struct{})}
+// at closes a channel when a time has come. Who does not wait for it any more
+// cancels that.
+func (a *alarm) at(until time.Duration) (reached <-chan struct{}, cancel func()) {
+	done := make(chan struct{})
+	d := &deadline{ring: func() { close(done) }}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	heap.Push(&a.all, w)
-	if w.index == 0 {
+	if a.all.set(d, until); a.all[0] == d {
 		a.set()
 	}
-	return w
-}
-
-// remove forgets one that waits no more, and may have been woken.
-func (a *alarm) remove(w *wait) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if w.index >= 0 {
-		heap.Remove(&a.all, w.index) // if the timer was set for it that is for nothing
+	return done, func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.all.remove(d) // if the timer was set for it that is for nothing
 	}
 }
 
 // set sets the timer for the first of those who wait.
 func (a *alarm) set() {
-	if len(a.all) == 0 {
-		a.next.Store(int64(faults.Never))
+	until := a.all.next()
+	a.next.Store(int64(until))
+	if until == faults.Never {
 		return
 	}
-	until := a.all[0].until
-	a.next.Store(int64(until))
-	at := unix.ItimerSpec{Value: unix.NsecToTimespec(max(1, a.start+int64(until-a.spin)))} // 0 would be never
-	_ = a.raw.Control(func(fd uintptr) { _ = unix.TimerfdSettime(int(fd), unix.TFD_TIMER_ABSTIME, &at, nil) })
+	_ = a.raw.Control(func(fd uintptr) { setTimer(int(fd), a.start+int64(until-a.spin)) })
+}
+
+// setTimer has a timerfd ring once, at a time in ns of CLOCK_MONOTONIC.
+func setTimer(fd int, at int64) {
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(max(1, at))} // 0 would be never
+	_ = unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &spec, nil)
+}
+
+// spin is how long before a time it is watched for.
+func (c Clock) spin() time.Duration {
+	if c.alarm == nil {
+		return 0
+	}
+	return c.alarm.spin
+}
+
+// monotonic is the start of a clock in ns of CLOCK_MONOTONIC.
+func (c Clock) monotonic() (int64, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &now); err != nil {
+		return 0, err
+	}
+	return now.Nano() - int64(c.Now()), nil
 }
 
 // ring wakes whoever's time has come, until the alarm is closed.
@@ -117,36 +127,6 @@ func (a *alarm) watch() {
 func (a *alarm) wake() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for now := a.clock.Now(); len(a.all) > 0 && a.all[0].until <= now; {
-		close(heap.Pop(&a.all).(*wait).reached)
-	}
+	a.all.ring(a.clock.Now())
 	a.set()
-}
-
-// waits is a heap, the earliest first.
-type waits []*wait
-
-func (h waits) Len() int           { return len(h) }
-func (h waits) Less(i, j int) bool { return h[i].until < h[j].until }
-
-func (h waits) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].index, h[j].index = i, j
-}
-
-// Push appends a *wait.
-func (h *waits) Push(x any) {
-	w := x.(*wait)
-	w.index = len(*h)
-	*h = append(*h, w)
-}
-
-// Pop takes the last out.
-func (h *waits) Pop() any {
-	last := len(*h) - 1
-	w := (*h)[last]
-	(*h)[last] = nil
-	*h = (*h)[:last]
-	w.index = -1
-	return w
 }

@@ -127,7 +127,7 @@ func (b *body) head(size int, ahead bool) error {
 	if err != nil {
 		return gone(err)
 	}
-	b.tell(p)
+	b.tell(p, b.clock.Now())
 	b.ends(p.end)
 	if b.end == errSpent {
 		return nil
@@ -198,7 +198,7 @@ func (b *body) Read(dst []byte) (int, error) {
 			b.fail(err)
 			return 0, gone(err)
 		}
-		b.tell(p)
+		b.tell(p, b.clock.Now())
 		b.rest = p.data
 		b.ends(p.end)
 	}

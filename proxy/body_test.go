@@ -25,7 +25,7 @@ func exchange(ctx context.Context, plan *faults.Plan, clock Clock, in io.Reader,
 	s := &Server{Plan: plan, Observer: newRecorder(), Clock: clock}
 	f := &Flow{ID: 1, Matched: true, did: newTallies()}
 	fw := &forwarded{ctx: ctx, flow: f, upstreams: far}
-	fw.up.shaping, fw.down.shaping = s.shape(f, faults.ToServer), s.shape(f, faults.ToClient)
+	fw.up.shaping, fw.down.shaping = s.shapes(f)
 	fw.up.stop, fw.down.stop = ctx.Done(), ctx.Done()
 	r, err := http.NewRequestWithContext(context.WithValue(ctx, forwardedKey{}, fw), http.MethodPost, "http://upstream/", in)
 	if err != nil {

@@ -45,8 +45,7 @@ func (c Clock) Now() time.Duration { return time.Since(c.start) }
 // cancels that.
 func (c Clock) at(when time.Duration) (reached <-chan struct{}, cancel func()) {
 	if c.alarm != nil {
-		w := c.alarm.add(when)
-		return w.reached, func() { c.alarm.remove(w) }
+		return c.alarm.at(when)
 	}
 	done := make(chan struct{})
 	t := time.AfterFunc(when-c.Now(), func() { close(done) })

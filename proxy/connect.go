@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,6 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 	}
 	to := Target{Host: host, Port: port}
 	f := s.open(&Flow{Entry: EntryConnect, Client: addrPort(clientOf(r).RemoteAddr()), Host: to.String()})
-	defer s.end(f)
 	if s.Upstream != nil {
 		to = *s.Upstream
 	}
@@ -40,7 +40,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		if !before {
 			matched(nil)
 		}
-		f.Err = err
+		defer s.endWith(f, err)
 		s.refuse(w, r, f.Host, err)
 		return
 	}
@@ -53,14 +53,14 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) {
 		_, err = io.WriteString(client, established)
 	}
 	if err != nil {
-		f.Err = err
+		defer s.endWith(f, err)
 		reset(upstream)
 		clientOf(r).abort()
 	}
 	if answers := s.answers(f); answers != nil {
-		f.Err = s.converse(f, answers, client, upstream, early)
+		s.endWith(f, s.converse(f, answers, client, upstream, early))
 	} else {
-		f.Err = s.carry(f, client, upstream, early)
+		s.carry(f, client, upstream, bytes.Clone(early)) // which is the HTTP server's buffer
 	}
 }
 

@@ -64,7 +64,7 @@ func (s *Server) answers(f *Flow) *faults.Answers {
 
 // converse is carry for a flow in which requests are answered.
 func (s *Server) converse(f *Flow, answers *faults.Answers, client *net.TCPConn, upstream stream, early []byte) error {
-	toServer, toClient := s.shape(f, faults.ToServer), s.shape(f, faults.ToClient)
+	toServer, toClient := s.shapes(f)
 	x := newConversation(upstream)
 	r := newRequests(x, withEarly(early, client), client.SetReadDeadline)
 	var status atomic.Int64

@@ -23,10 +23,7 @@ type courier struct {
 }
 
 func (a *association) courier(f *Flow, which faults.Link, send func([]byte) error) *courier {
-	c := &courier{shaping: a.shape(f, which), send: send, hear: a.hear, log: a.Log}
-	if f.Matched {
-		c.chain = a.Plan.Chain(f.ID, which, faults.Datagrams)
-	}
+	c := &courier{shaping: a.shape(f, which, a.chain(f, which, faults.Datagrams)), send: send, hear: a.hear, log: a.Log}
 	c.stop = a.ctx.Done()
 	c.queue = newLine(c.clock, c.life, c.store)
 	return c
@@ -87,6 +84,6 @@ func (c *courier) carry() {
 			continue
 		}
 		c.count(len(p.data))
-		c.tell(p)
+		c.tell(p, c.clock.Now())
 	}
 }

@@ -39,17 +39,24 @@ func (t *tunnel) flush(to *half) {
 	}
 }
 
+// expiry is when a fault resets a flow, if it has not by then.
+func (s *Server) expiry(f *Flow) faults.Expiry {
+	if !f.Matched {
+		return faults.Expiry{At: faults.Never}
+	}
+	return s.Plan.Expiry(f.ID, f.Started, s.Clock.Now())
+}
+
 // expires has end called at the time when a fault resets the flow whatever
 // arrives, if one does before its life is over.
 func (s *Server) expires(f *Flow, l life, work *sync.WaitGroup, end func(faults.Effect)) {
-	if !f.Matched || s.Plan.Expiry(f.ID, f.Started, s.Clock.Now()).At == faults.Never {
+	if s.expiry(f).At == faults.Never {
 		return
 	}
 	work.Go(func() {
 		for {
-			now := s.Clock.Now()
-			next := s.Plan.Expiry(f.ID, f.Started, now)
-			if next.At <= now {
+			next := s.expiry(f)
+			if next.At <= s.Clock.Now() {
 				end(faults.Effect{Fault: next.Fault, Tried: 1, Hit: 1})
 				return
 			}

@@ -39,7 +39,9 @@ func endedByFault(t *testing.T, p *running, did Injection) Flow {
 
 // Exactly so many bytes arrive, however they come, and then a reset at both
 // ends, also where the receiver is slow.
-func TestResetAfterBytes(t *testing.T) {
+func TestResetAfterBytes(t *testing.T) { byEachMover(t, testResetAfterBytes) }
+
+func testResetAfterBytes(t *testing.T, intercept opener) {
 	const limit = 3 << 20
 	for _, after := range []int64{0, 1, 1000, limit} {
 		for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
@@ -78,7 +80,9 @@ func TestResetAfterBytes(t *testing.T) {
 
 // The other link does not count, and a flow that ends before the limit is as it
 // was.
-func TestNoResetBeforeTheLimit(t *testing.T) {
+func TestNoResetBeforeTheLimit(t *testing.T) { byEachMover(t, testNoResetBeforeTheLimit) }
+
+func testNoResetBeforeTheLimit(t *testing.T, intercept opener) {
 	noLeaks(t)
 	f := intercept(t, planOf(faults.Reset{AfterBytes: 10, On: onToClient}, faults.Truncate{AfterBytes: 10, On: onToClient}))
 	send(t, f.client, strings.Repeat("x", 100))
@@ -125,7 +129,9 @@ func TestResetAfterTime(t *testing.T) {
 
 // Who receives gets so many bytes and the end; who sends notices nothing, and
 // the other link goes on.
-func TestTruncate(t *testing.T) {
+func TestTruncate(t *testing.T) { byEachMover(t, testTruncate) }
+
+func testTruncate(t *testing.T, intercept opener) {
 	for _, after := range []int64{0, 1, 1000, 1 << 20} {
 		for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
 			t.Run(fmt.Sprintf("%d %v", after, link), func(t *testing.T) {
@@ -181,7 +187,9 @@ func (r *running) stillOpen(t *testing.T) {
 
 // A sender that never stops is cut off once nobody listens and all that it is
 // told has arrived.
-func TestTruncatedSenderIsLeft(t *testing.T) {
+func TestTruncatedSenderIsLeft(t *testing.T) { byEachMover(t, testTruncatedSenderIsLeft) }
+
+func testTruncatedSenderIsLeft(t *testing.T, intercept opener) {
 	for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
 		t.Run(link.String(), func(t *testing.T) {
 			noLeaks(t)
@@ -214,7 +222,9 @@ func TestTruncatedSenderIsLeft(t *testing.T) {
 }
 
 // Both directions truncated at once end, whoever leaves first.
-func TestTruncatedBothWays(t *testing.T) {
+func TestTruncatedBothWays(t *testing.T) { byEachMover(t, testTruncatedBothWays) }
+
+func testTruncatedBothWays(t *testing.T, intercept opener) {
 	for _, who := range []string{"client", "server"} {
 		t.Run(who, func(t *testing.T) {
 			noLeaks(t)
@@ -230,7 +240,9 @@ func TestTruncatedBothWays(t *testing.T) {
 }
 
 // What is truncated one way and dark the other ends with the client.
-func TestTruncatedInTheDark(t *testing.T) {
+func TestTruncatedInTheDark(t *testing.T) { byEachMover(t, testTruncatedInTheDark) }
+
+func testTruncatedInTheDark(t *testing.T, intercept opener) {
 	for _, truncated := range []faults.Link{faults.ToServer, faults.ToClient} {
 		t.Run(truncated.String(), func(t *testing.T) {
 			noLeaks(t)
@@ -253,7 +265,9 @@ func TestTruncatedInTheDark(t *testing.T) {
 	}
 }
 
-func TestTruncatedSenderResets(t *testing.T) {
+func TestTruncatedSenderResets(t *testing.T) { byEachMover(t, testTruncatedSenderResets) }
+
+func testTruncatedSenderResets(t *testing.T, intercept opener) {
 	noLeaks(t)
 	f := intercept(t, planOf(faults.Truncate{AfterBytes: 1, On: onToServer}))
 	send(t, f.client, "12345")
@@ -264,7 +278,9 @@ func TestTruncatedSenderResets(t *testing.T) {
 }
 
 // Pieces are written one by one, and apart.
-func TestSliceOverSockets(t *testing.T) {
+func TestSliceOverSockets(t *testing.T) { byEachMover(t, testSliceOverSockets) }
+
+func testSliceOverSockets(t *testing.T, intercept opener) {
 	noLeaks(t)
 	f := intercept(t, planOf(faults.Slice{Size: 100, Variation: 20, Delay: 5 * ms, On: onToClient}))
 	var sending sync.WaitGroup
@@ -299,7 +315,9 @@ func TestSliceOverSockets(t *testing.T) {
 	}
 }
 
-func TestSlowClose(t *testing.T) {
+func TestSlowClose(t *testing.T) { byEachMover(t, testSlowClose) }
+
+func testSlowClose(t *testing.T, intercept opener) {
 	const late = 300 * time.Millisecond
 	inBoth := func(t *testing.T, f flow, who string) {
 		one, other := sides(f)[who][0], sides(f)[who][1]
@@ -341,7 +359,7 @@ func TestSparedFlowsAreCopied(t *testing.T) {
 	s := &Server{Plan: plan, Clock: NewClock()}
 	f := &Flow{ID: 1, Matched: true, did: newTallies()}
 	for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
-		if !s.shape(f, link).chain.Spent() {
+		if !s.chain(f, link, faults.Stream).Spent() {
 			t.Errorf("%v is shaped", link)
 		}
 	}

@@ -38,7 +38,8 @@ func dark(side faults.Side, direction faults.Direction) *faults.Plan {
 // inTheDark opens a flow with a blackhole, in each of the ways.
 func inTheDark(t *testing.T, direction faults.Direction, test func(t *testing.T, f flow)) {
 	for name, open := range map[string]func(t *testing.T) flow{
-		"intercepted": func(t *testing.T) flow { return intercept(t, dark(faults.Server, direction)) },
+		"intercepted":   func(t *testing.T) flow { return intercept(t, dark(faults.Server, direction)) },
+		"in goroutines": func(t *testing.T) flow { return portably(t, dark(faults.Server, direction)) },
 		"CONNECT": func(t *testing.T) flow {
 			plan, light := dark(faults.Server, direction), atomic.Bool{}
 			plan.Paused = light.Load // or there would be no tunnel
@@ -160,7 +161,9 @@ func TestHalfClosedClientInTheDark(t *testing.T) {
 }
 
 // What was sent in the dark arrives when it is over.
-func TestDarkPeriod(t *testing.T) {
+func TestDarkPeriod(t *testing.T) { byEachMover(t, testDarkPeriod) }
+
+func testDarkPeriod(t *testing.T, intercept opener) {
 	noLeaks(t)
 	plan := dark(faults.Server, faults.Both)
 	plan.Faults[0].Schedule = faults.Schedule{{Start: 0, End: 2 * quiet}}

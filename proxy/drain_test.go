@@ -16,7 +16,8 @@ import (
 
 // openings are how a flow can be under way.
 var openings = map[string]func(t *testing.T, plan *faults.Plan) flow{
-	"intercepted": intercept,
+	"intercepted":   intercept,
+	"in goroutines": portably,
 	"CONNECT": func(t *testing.T, plan *faults.Plan) flow {
 		ln, p := listen(t), run(t, &Server{Plan: plan})
 		return flow{tunnelled(t, p.addr, ln.Addr().String()), accept(t, ln), p}

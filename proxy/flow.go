@@ -77,7 +77,8 @@ type Flow struct {
 	// Err is why the flow failed, nil if it ended as its ends wanted.
 	Err error
 
-	did [2]*tally // by [faults.Link]
+	did     [2]*tally // by [faults.Link]
+	secured bool      // we speak TLS to the upstream
 }
 
 // Injection sums up what one fault did to one link of a flow: how long the

@@ -22,7 +22,12 @@ func flush(c *net.TCPConn, stop <-chan struct{}) {
 	if err != nil {
 		return
 	}
-	for again := flushAgain; !flushed(raw); again = min(2*again, flushPatience) {
+	for again := flushAgain; ; again = min(2*again, flushPatience) {
+		done := true
+		_ = raw.Control(func(fd uintptr) { done = flushed(int(fd)) })
+		if done {
+			return
+		}
 		select {
 		case <-time.After(again):
 		case <-stop:
@@ -31,15 +36,10 @@ func flush(c *net.TCPConn, stop <-chan struct{}) {
 	}
 }
 
-func flushed(raw interface{ Control(func(uintptr)) error }) bool {
-	done := true
-	_ = raw.Control(func(fd uintptr) {
-		p := []unix.PollFd{{Fd: int32(fd)}}
-		if n, err := unix.Poll(p, 0); n > 0 && err == nil && p[0].Revents&(unix.POLLERR|unix.POLLHUP) != 0 {
-			return // nobody will acknowledge the rest
-		}
-		left, err := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
-		done = err != nil || left == 0
-	})
-	return done
+func flushed(fd int) bool {
+	if poll(fd)&(unix.POLLERR|unix.POLLHUP) != 0 {
+		return true // nobody will acknowledge the rest
+	}
+	left, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
+	return err != nil || left == 0
 }

@@ -310,7 +310,7 @@ func (s *Server) forward(proxy http.Handler, w http.ResponseWriter, r *http.Requ
 		s.end(f)
 	}()
 	f.Matched = s.matches(to.Host, to.Port, s.addresses(ctx, to.Host))
-	fw.up.shaping, fw.down.shaping = s.shape(f, faults.ToServer), s.shape(f, faults.ToClient)
+	fw.up.shaping, fw.down.shaping = s.shapes(f)
 	fw.up.stop, fw.down.stop = ctx.Done(), ctx.Done()
 	fw.up.ended, fw.down.ended = fw.end, fw.end
 	fw.lives = s.expire(fw, client.TCPConn)

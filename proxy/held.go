@@ -55,19 +55,18 @@ func (s *Server) Settle(ctx context.Context) { s.held.settle(ctx) }
 // hold is the flow of a held connection.
 func (s *Server) hold(ctx context.Context, w *waiting) {
 	f := s.intercept(w.Client, w.Origin)
-	defer s.end(f)
 	if s.answers(f) != nil { // the upstream may not be needed at all
 		c, err := w.enter(ctx, &s.held)
 		if err != nil {
-			f.Err = err
+			s.endWith(f, err)
 			return
 		}
-		f.Err = s.relay(f, c, nil, s.dialOrigin(f, faults.Accepted, w.Origin))
+		s.relay(f, c, nil, s.dialOrigin(f, faults.Accepted, w.Origin))
 		return
 	}
 	upstream, err := s.dialOrigin(f, faults.Held, w.Origin)(ctx)
 	if err != nil {
-		f.Err = err
+		defer s.endWith(f, err)
 		if failedBy(err, faults.ResetAtOnce) { // it is let in before
 			if c, late := w.enter(ctx, &s.held); late == nil {
 				reset(c)
@@ -80,11 +79,11 @@ func (s *Server) hold(ctx context.Context, w *waiting) {
 	f.Upstream = remote(upstream)
 	c, err := w.enter(ctx, &s.held)
 	if err != nil {
-		f.Err = err
 		reset(upstream)
+		s.endWith(f, err)
 		return
 	}
-	f.Err = s.carry(f, c, upstream, nil)
+	s.carry(f, c, upstream, nil)
 }
 
 // deny tells a held client why its upstream could not be reached, until the

@@ -360,12 +360,46 @@ var ways = []struct {
 		c := tunnelled(t, p.addr, ln.Addr().String())
 		return flow{c, accept(t, ln), p}
 	}},
+	{"mapping", func(t *testing.T) flow {
+		ln := listen(t)
+		p := mapTo(t, &Server{}, "", ln.Addr().String())
+		c := dial(t, p.addr)
+		return flow{c, accept(t, ln), p}
+	}},
+	{"in goroutines", func(t *testing.T) flow { return portably(t, nil) }},
+	{"in goroutines, latency once", func(t *testing.T) flow { return portably(t, delayed(short, false, 1)) }},
+	{"in goroutines, latency per piece", func(t *testing.T) flow { return portably(t, delayed(short, true, 1)) }},
+}
+
+// movers are what can carry a flow: what this system has for it, and what every
+// system has.
+var movers = map[string]opener{"here": intercept, "in goroutines": portably}
+
+// opener opens a flow through some faults.
+type opener func(t *testing.T, plan *faults.Plan) flow
+
+// byEachMover runs a test with each.
+func byEachMover(t *testing.T, test func(t *testing.T, intercept opener)) {
+	for name, open := range movers {
+		t.Run(name, func(t *testing.T) { test(t, open) })
+	}
 }
 
 func intercept(t *testing.T, plan *faults.Plan) flow {
 	t.Helper()
+	return interceptBy(t, &Server{Plan: plan})
+}
+
+func portably(t *testing.T, plan *faults.Plan) flow {
+	t.Helper()
+	return interceptBy(t, &Server{Plan: plan, portable: true})
+}
+
+func interceptBy(t *testing.T, s *Server) flow {
+	t.Helper()
 	ln := listen(t)
-	p := run(t, &Server{Origin: divertedTo(ln), Plan: plan})
+	s.Origin = divertedTo(ln)
+	p := run(t, s)
 	c := dial(t, p.addr)
 	return flow{c, accept(t, ln), p}
 }

@@ -3,7 +3,6 @@ package proxy
 import (
 	"errors"
 	"io"
-	"net"
 	"time"
 
 	"github.com/faultproxy/fault/faults"
@@ -13,9 +12,8 @@ const (
 	// readSize is the most that one read of a shaped link takes: the largest
 	// segment that the kernel's offloading hands up.
 	readSize = 64 << 10
-	// copySize is what a link that shapes nothing costs while it waits for
-	// bytes.
-	copySize = 16 << 10
+	// drainSize is the most that one read of what is thrown away takes.
+	drainSize = 16 << 10
 )
 
 var (
@@ -149,13 +147,9 @@ func (s *shaping) report(e faults.Effect, late, now time.Duration) {
 	s.injected(e, late)
 }
 
-// tell reports what the faults did to a piece, once it has gone on or is lost.
-// What the drawn delays do not explain is our own lateness.
-func (s *shaping) tell(p piece) {
-	if len(p.effects) == 0 {
-		return
-	}
-	now := s.clock.Now()
+// tell reports what the faults did to a piece, which has gone on or is lost by
+// now. What the drawn delays do not explain is our own lateness.
+func (s *shaping) tell(p piece, now time.Duration) {
 	late := time.Duration(0)
 	if p.leave != faults.Never {
 		late = max(0, now-p.leave)
@@ -201,7 +195,7 @@ func (l *link) run() error {
 				return writeError{err}
 			}
 		}
-		l.tell(p)
+		l.tell(p, l.clock.Now())
 		switch p.end {
 		case nil:
 		case io.EOF:
@@ -216,31 +210,13 @@ func (l *link) run() error {
 
 // copy carries the rest as it is.
 func (l *link) copy() error {
-	err := copyStream(l.dst, l.src, l.count)
+	_, err := io.Copy(writer{l.dst, l.count}, l.src)
 	if err == nil {
 		err = l.end()
 	}
 	if err == io.EOF {
 		return nil
 	}
-	return err
-}
-
-// copyStream copies src to dst until its end, and counts; between bare TCP
-// connections the kernel moves the bytes. An error of dst is a writeError.
-func copyStream(dst io.Writer, src io.Reader, count func(n int)) error {
-	if p, ok := src.(*prefixed); ok {
-		if _, err := io.Copy(writer{dst, count}, p.prefix); err != nil {
-			return err
-		}
-		return copyStream(dst, p.conn, count)
-	}
-	to, ok := dst.(*net.TCPConn)
-	from, bare := src.(*net.TCPConn)
-	if ok && bare {
-		return move(to, from, count)
-	}
-	_, err := io.Copy(writer{dst, count}, src)
 	return err
 }
 

@@ -3,8 +3,6 @@ package proxy
 import (
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -24,21 +22,21 @@ func (s *Server) mapped(c *net.TCPConn, m mapping.Mapping) {
 		s.clients.give(s.newClient(c, &m))
 		return
 	}
-	f := s.open(&Flow{Entry: EntryMapping, Client: addrPort(c.RemoteAddr()), Host: m.Target()})
-	defer s.end(f)
+	f := s.open(&Flow{Entry: EntryMapping, Client: addrPort(c.RemoteAddr()), Host: m.Target(), secured: m.TLS != mapping.NoTLS})
 	f.Matched = s.matches(m.Host, m.Port, s.addresses(s.ctx, m.Host))
 	early, offered, err := s.greet(c, m)
 	switch {
 	case err == io.EOF: // and the target has nobody to talk to
 		f.EndedBy = EndClient
 		c.Close()
+		s.end(f)
 		return
 	case err != nil:
-		f.Err = err
 		reset(c)
+		s.endWith(f, err)
 		return
 	}
-	f.Err = s.relay(f, c, early, func(ctx context.Context) (stream, error) {
+	s.relay(f, c, early, func(ctx context.Context) (stream, error) {
 		conn, err := s.reach(ctx, f, faults.Accepted, m.Target(), Socket{})
 		if err != nil || m.TLS == mapping.NoTLS {
 			return asStream(conn, err)
@@ -49,9 +47,6 @@ func (s *Server) mapped(c *net.TCPConn, m mapping.Mapping) {
 		}
 		return secured, nil
 	})
-	if m.TLS != mapping.NoTLS && errors.Is(f.Err, io.ErrUnexpectedEOF) {
-		f.Err = tlsError{fmt.Errorf("the server hung up within a TLS record: %w", f.Err)}
-	}
 }
 
 // greet finds out what a client of a mapping speaks, where that decides how its

@@ -17,6 +17,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -63,6 +64,8 @@ type Server struct {
 
 	once     sync.Once
 	clients  *handover
+	engine   *engine // nil: each flow is carried in goroutines of its own
+	portable bool    // have no engine; only tests set it
 	speakers speakers
 	held     held
 	http     *http.Server
@@ -106,6 +109,13 @@ func (s *Server) start() {
 		s.clients = newHandover()
 		s.http = s.newHTTPServer()
 		go func() { _ = s.http.Serve(s.clients) }() // ends when Drain closes it
+		if s.portable {
+			return
+		}
+		var err error
+		if s.engine, err = newEngine(s); err != nil {
+			s.Log.Warn("carry flows one by one", zap.Error(err))
+		}
 	})
 }
 
@@ -183,8 +193,7 @@ func (s *Server) intercepted(c *net.TCPConn, origin Intercepted) {
 		return
 	}
 	f := s.intercept(addrPort(c.RemoteAddr()), origin)
-	defer s.end(f)
-	f.Err = s.relay(f, c, nil, s.dialOrigin(f, faults.Accepted, origin))
+	s.relay(f, c, nil, s.dialOrigin(f, faults.Accepted, origin))
 }
 
 // intercept opens the flow of a diverted connection.
@@ -204,14 +213,15 @@ func (s *Server) dialOrigin(f *Flow, wait faults.Wait, origin Intercepted) func(
 	}
 }
 
-// relay dials for a client, of which early was read before, and carries its
-// connection. It closes it.
-func (s *Server) relay(f *Flow, c *net.TCPConn, early []byte, dial func(context.Context) (stream, error)) error {
+// relay dials for a client, of which early was read before, carries its
+// connection, and ends the flow. The connection is not the caller's any more.
+func (s *Server) relay(f *Flow, c *net.TCPConn, early []byte, dial func(context.Context) (stream, error)) {
 	if answers := s.answers(f); answers != nil {
 		upstream := newLazy(s.ctx, dial)
 		err := s.converse(f, answers, c, upstream, early)
 		f.Upstream = remote(upstream)
-		return err
+		s.endWith(f, err)
+		return
 	}
 	upstream, err := s.dialFor(c, dial)
 	if failedBy(err, faults.TimedOut) {
@@ -219,10 +229,11 @@ func (s *Server) relay(f *Flow, c *net.TCPConn, early []byte, dial func(context.
 	}
 	if err != nil {
 		reset(c)
-		return err
+		s.endWith(f, err)
+		return
 	}
 	f.Upstream = remote(upstream)
-	return s.carry(f, c, upstream, early)
+	s.carry(f, c, upstream, early)
 }
 
 // remote is where a stream goes to, invalid if it was never dialled.
@@ -270,7 +281,16 @@ func (s *Server) open(f *Flow) *Flow {
 	return f
 }
 
+// endWith ends a flow, and says why it broke, nil if it did not.
+func (s *Server) endWith(f *Flow, err error) {
+	f.Err = err
+	s.end(f)
+}
+
 func (s *Server) end(f *Flow) {
+	if f.secured && errors.Is(f.Err, io.ErrUnexpectedEOF) {
+		f.Err = tlsError{fmt.Errorf("the server hung up within a TLS record: %w", f.Err)}
+	}
 	if f.Err != nil && s.ctx.Err() != nil {
 		f.Err = ErrEnded // whatever it looked like from where it broke
 	}
@@ -342,6 +362,9 @@ func (s *Server) unregister(t *tunnel) {
 func (s *Server) Drain(ctx context.Context) {
 	s.clients.Close()
 	s.ask()
+	if s.engine != nil {
+		s.engine.ends()
+	}
 	// Shutdown would wait for connections; what counts is flows. Those that
 	// are open end with the request that they are at.
 	_ = s.http.Shutdown(expired)
@@ -352,6 +375,9 @@ func (s *Server) Drain(ctx context.Context) {
 	s.cutOff()
 	<-s.whenIdle()
 	_ = s.http.Close()
+	if s.engine != nil {
+		s.engine.close()
+	}
 }
 
 // expired is a context that has ended.
@@ -372,6 +398,9 @@ func (s *Server) cutOff() {
 	s.mu.Unlock()
 	for _, t := range left {
 		t.finish(ErrEnded)
+	}
+	if s.engine != nil {
+		s.engine.cutOff()
 	}
 	s.cancel() // which some flows would take for an end of their client
 }

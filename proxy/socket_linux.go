@@ -70,6 +70,15 @@ func setOptions(c syscall.RawConn, all ...option) error {
 	return err
 }
 
+// poll is what is to be said of a socket's end.
+func poll(fd int) int16 {
+	fds := []unix.PollFd{{Fd: int32(fd)}}
+	if n, err := unix.Poll(fds, 0); n <= 0 || err != nil {
+		return 0
+	}
+	return fds[0].Revents
+}
+
 // broken waits until the peer has reset the connection, and returns the
 // reason; nil if the connection was closed here, or both ends have finished.
 // Nobody may read meanwhile. The kernel reports a reset once; a connection
@@ -81,15 +90,12 @@ func broken(c *net.TCPConn) error {
 	}
 	var reset error
 	_ = raw.Read(func(fd uintptr) bool {
-		p := []unix.PollFd{{Fd: int32(fd)}}
-		if n, err := unix.Poll(p, 0); n <= 0 || err != nil {
-			return false
-		}
-		if p[0].Revents&unix.POLLERR != 0 {
+		hung := poll(int(fd))
+		if hung&unix.POLLERR != 0 {
 			reset = syscall.ECONNRESET
 			return true
 		}
-		return p[0].Revents&unix.POLLHUP != 0
+		return hung&unix.POLLHUP != 0
 	})
 	return reset
 }
@@ -102,10 +108,8 @@ func torn(c *net.TCPConn) (yes bool) {
 	if err != nil {
 		return false
 	}
-	_ = raw.Control(func(fd uintptr) {
-		p := []unix.PollFd{{Fd: int32(fd)}}
-		n, err := unix.Poll(p, 0)
-		yes = err == nil && n > 0 && p[0].Revents&(unix.POLLHUP|unix.POLLERR) == unix.POLLHUP
-	})
+	_ = raw.Control(func(fd uintptr) { yes = tornFD(int(fd)) })
 	return yes
 }
+
+func tornFD(fd int) bool { return poll(fd)&(unix.POLLHUP|unix.POLLERR) == unix.POLLHUP }

@@ -151,10 +151,17 @@ func piecemeal(rng *rand.Rand) ([]arrival, string) {
 // TestStackedFaultsAlterNothing sends random bytes both ways on many flows,
 // whose ends close their halves in either order.
 func TestStackedFaultsAlterNothing(t *testing.T) {
+	for name, portable := range map[string]bool{"here": false, "in goroutines": true} {
+		t.Run(name, func(t *testing.T) { testStackedFaults(t, &Server{Plan: stacked(1), portable: portable}) })
+	}
+}
+
+func testStackedFaults(t *testing.T, s *Server) {
 	const flows = 200
 	noLeaks(t)
 	ln := listen(t)
-	p := run(t, &Server{Origin: divertedTo(ln), Plan: stacked(1)})
+	s.Origin = divertedTo(ln)
+	p := run(t, s)
 	var work sync.WaitGroup
 	for i := range flows {
 		work.Go(func() {

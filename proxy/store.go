@@ -24,6 +24,15 @@ type store struct {
 	waiting atomic.Int64 // bytes
 }
 
+// room is how many bytes more a link that holds some may read.
+func (s *store) room(held int) int {
+	if held == 0 {
+		return readSize
+	}
+	most := min(cmp.Or(s.Link, DefaultBuffers.Link)-int64(held), cmp.Or(s.Total, DefaultBuffers.Total)-s.waiting.Load())
+	return int(max(0, most-pieceOverhead))
+}
+
 // fits says whether there is room for so many bytes more in a line that holds
 // some: one that is empty takes what comes, so that each goes on.
 func (s *store) fits(held, more int) bool {

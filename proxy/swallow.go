@@ -9,7 +9,7 @@ import (
 // lose swallows a piece, what is left of what came with it, and all that comes
 // after.
 func (s *shaping) lose(p piece, rest []byte, end error) {
-	s.tell(p)
+	s.tell(p, s.clock.Now())
 	swallow := faults.Effect{Fault: p.effects[len(p.effects)-1].Fault, Delay: faults.Never}
 	s.swallow(swallow, len(rest))
 	s.queue.put(piece{leave: faults.Never})
@@ -41,7 +41,7 @@ func (s *shaping) cut(p piece, d faults.Departure, rest []byte, end error) {
 
 // drain swallows what still comes, and gives the end of src.
 func (s *shaping) drain(swallow faults.Effect, end error) error {
-	buf := make([]byte, copySize)
+	buf := make([]byte, drainSize)
 	for end == nil {
 		var n int
 		n, end = s.src.Read(buf)

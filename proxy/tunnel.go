@@ -22,16 +22,40 @@ type tunnel struct {
 	fate
 }
 
-// carry joins client and upstream until both directions have ended, and
-// returns why it broke, nil if it did not. early is what the client sent
-// before. Both connections are closed then.
-func (s *Server) carry(f *Flow, client *net.TCPConn, upstream stream, early []byte) error {
-	toServer, toClient := s.shape(f, faults.ToServer), s.shape(f, faults.ToClient)
+// carry joins client and upstream until both directions have ended, and then
+// ends the flow. early is what the client sent before. The connections are not
+// the caller's any more; it may return before they are closed.
+func (s *Server) carry(f *Flow, client *net.TCPConn, upstream stream, early []byte) {
+	if !s.begin() {
+		reset(client)
+		reset(upstream)
+		s.endWith(f, ErrEnded)
+		return
+	}
+	if bare, ok := upstream.(*net.TCPConn); ok && s.engine != nil {
+		if err := s.engine.carry(f, client, bare, early); err == nil {
+			return
+		}
+	}
+	defer s.done()
+	s.endWith(f, s.carryHere(f, client, upstream, early))
+}
+
+// carryHere is carry in the goroutine that calls it. It returns why the flow
+// broke, nil if it did not.
+func (s *Server) carryHere(f *Flow, client *net.TCPConn, upstream stream, early []byte) error {
+	toServer, toClient := s.shapes(f)
 	toServer.src, toClient.src = withEarly(early, client), upstream
 	return s.join(f, client, upstream, toServer, toClient)
 }
 
-// join is carry with what shapes the two links.
+// shapes prepares both.
+func (s *Server) shapes(f *Flow) (toServer, toClient shaping) {
+	return s.shape(f, faults.ToServer, s.chain(f, faults.ToServer, faults.Stream)),
+		s.shape(f, faults.ToClient, s.chain(f, faults.ToClient, faults.Stream))
+}
+
+// join is carryHere with what shapes the two links.
 func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shaping) error {
 	t := &tunnel{
 		client: &half{stream: client}, upstream: &half{stream: upstream},
@@ -66,12 +90,16 @@ func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shapi
 	return t.err
 }
 
-// shape prepares what the run's faults do to one link of a flow.
-func (s *Server) shape(f *Flow, which faults.Link) shaping {
-	chain := &faults.Chain{}
-	if f.Matched {
-		chain = s.Plan.Chain(f.ID, which, faults.Stream)
+// chain is what the run's faults do to one link of a flow.
+func (s *Server) chain(f *Flow, which faults.Link, carrier faults.Carrier) *faults.Chain {
+	if !f.Matched {
+		return &faults.Chain{}
 	}
+	return s.Plan.Chain(f.ID, which, carrier)
+}
+
+// shape prepares a link of a flow for them.
+func (s *Server) shape(f *Flow, which faults.Link, chain *faults.Chain) shaping {
 	return shaping{
 		chain: chain, clock: s.Clock, life: life{ending: s.ending},
 		tally: f.did[which], meter: &meter{all: &s.gauges.carried[which]}, store: &s.gauges.store,

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"syscall"
@@ -143,30 +144,29 @@ func TestUrgentByteInBulk(t *testing.T) {
 func TestKeepaliveIsOff(t *testing.T) {
 	noLeaks(t)
 	ln := listen(t)
-	clientSide, upstreamSide := make(chan net.Conn, 1), make(chan syscall.RawConn, 1)
+	// Others than the proxy's, which it closes.
+	clientSide, upstreamSide := make(chan int, 1), make(chan int, 1)
 	p := run(t, &Server{
 		Origin: func(c net.Conn) (Intercepted, bool, error) {
-			clientSide <- c
-			return Intercepted{Destination: loopback(ln)}, true, nil
+			fd, err := duplicate(c.(*net.TCPConn))
+			clientSide <- fd
+			return Intercepted{Destination: loopback(ln)}, true, err
 		},
-		Exempt: func(_, _ string, c syscall.RawConn) error { upstreamSide <- c; return nil },
+		Exempt: func(_, _ string, c syscall.RawConn) error {
+			fd, err := duplicateRaw(c)
+			upstreamSide <- fd
+			return err
+		},
 	})
 	c := dial(t, p.addr)
 	server := accept(t, ln)
 	send(t, c, "x")
 	expect(t, server, "x") // both sockets are as they will stay
-	raw, err := next(t, clientSide).(*net.TCPConn).SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, raw := range map[string]syscall.RawConn{"client's": raw, "upstream's": next(t, upstreamSide)} {
-		var keepalive, inline int
-		err := raw.Control(func(fd uintptr) {
-			keepalive, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_KEEPALIVE)
-			inline, _ = unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_OOBINLINE)
-		})
-		if err != nil || keepalive != 0 || inline != 1 {
-			t.Errorf("the %s socket: %v, keepalive %d, urgent bytes inline %d", name, err, keepalive, inline)
+	for name, fd := range map[string]int{"client's": next(t, clientSide), "upstream's": next(t, upstreamSide)} {
+		keepalive, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+		inline, err2 := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE)
+		if errors.Join(err, err2, unix.Close(fd)) != nil || keepalive != 0 || inline != 1 {
+			t.Errorf("the %s socket: %v, %v, keepalive %d, urgent bytes inline %d", name, err, err2, keepalive, inline)
 		}
 	}
 }

@@ -206,7 +206,7 @@ func TestTunnelToTLS(t *testing.T) {
 			carried := make(chan error, 1)
 			go func() {
 				f := &Flow{did: newTallies()}
-				toServer, toClient := s.shape(f, faults.ToServer), s.shape(f, faults.ToClient)
+				toServer, toClient := s.shapes(f)
 				toServer.src, toClient.src = inner, upstream
 				carried <- s.join(f, inner, upstream, toServer, toClient)
 			}()

@@ -1,0 +1,279 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultproxy/fault/faults"
+)
+
+// loop is one thread of the [engine]. All that it has is its own, but for what
+// is posted to it.
+type loop struct {
+	epoll, timer, bell int // the bell is an eventfd
+
+	clock Clock
+	start int64         // of the clock, in ns of CLOCK_MONOTONIC
+	armed time.Duration // what the timer is set for
+	due   deadlines
+
+	sides   []side // by descriptor; of no pair if it is not one of ours
+	again   []*lane
+	buf     []byte
+	pipes   []pipe
+	ending  bool // of the run
+	cutting bool // every flow ends at once
+	stopped bool
+
+	mu     sync.Mutex
+	posted []func()
+	closed bool // nothing that is posted is done any more
+}
+
+// side is one connection of a pair: that of the client, which the link to the
+// server reads and the other one writes, or that of the upstream.
+type side struct {
+	pair  *pair
+	which faults.Link // that reads it
+}
+
+// bufferSize is what a read takes at most. It fits the caches of a processor.
+const bufferSize = 128 << 10
+
+func newLoop(clock Clock) (l *loop, err error) {
+	l = &loop{epoll: -1, timer: -1, bell: -1, clock: clock, armed: faults.Never, buf: make([]byte, bufferSize)}
+	defer func() {
+		if err != nil {
+			l.close()
+			err = fmt.Errorf("start a thread for flows: %w", err)
+		}
+	}()
+	if l.start, err = clock.monotonic(); err != nil {
+		return l, err
+	}
+	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return l, err
+	}
+	if l.timer, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC); err != nil {
+		return l, err
+	}
+	if l.bell, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		return l, err
+	}
+	for _, fd := range []int{l.timer, l.bell} {
+		if err = l.watch(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN); err != nil {
+			return l, err
+		}
+	}
+	return l, nil
+}
+
+func (l *loop) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.closed = true
+	for _, fd := range []int{l.epoll, l.timer, l.bell} {
+		if fd >= 0 {
+			unix.Close(fd)
+		}
+	}
+	for _, p := range l.pipes {
+		p.close()
+	}
+}
+
+// watch has the loop woken each time that something new happens to a
+// descriptor.
+func (l *loop) watch(how, fd int, events uint32) error {
+	return unix.EpollCtl(l.epoll, how, fd, &unix.EpollEvent{Events: events | unix.EPOLLET, Fd: int32(fd)})
+}
+
+// post has the loop do something soon.
+func (l *loop) post(do func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
+	l.posted = append(l.posted, do)
+	if len(l.posted) == 1 {
+		_, _ = unix.Write(l.bell, one)
+	}
+}
+
+// one is what an eventfd counts.
+var one = binary.NativeEndian.AppendUint64(nil, 1)
+
+func (l *loop) doPosted() {
+	l.mu.Lock()
+	posted := l.posted
+	l.posted = nil
+	l.mu.Unlock()
+	for _, do := range posted {
+		do()
+	}
+}
+
+// run carries until stop is posted.
+func (l *loop) run() {
+	runtime.LockOSThread() // or the runtime would move it from one to another
+	defer runtime.UnlockOSThread()
+	events := make([]unix.EpollEvent, 256)
+	for !l.stopped {
+		for _, e := range events[:l.wait(events)] {
+			switch fd := int(e.Fd); fd {
+			case l.timer:
+				l.armed = faults.Never
+			case l.bell:
+				l.doPosted()
+			default:
+				// One that was closed by an event before it has no pair, or that
+				// of another connection, which then looks for nothing.
+				if s := l.sides[fd]; s.pair != nil {
+					s.pair.happened(s.which, e.Events)
+				}
+			}
+		}
+		l.due.ring(l.clock.Now())
+		l.goOn()
+	}
+}
+
+// wait waits until something happens, or somebody's time comes.
+func (l *loop) wait(events []unix.EpollEvent) int {
+	timeout := -1
+	if next := l.due.next(); len(l.again) > 0 {
+		timeout = 0
+	} else if next != faults.Never {
+		early := next - l.clock.spin()
+		switch {
+		case early <= l.clock.Now():
+			timeout = 0 // which is to watch for it, if it has not come
+		case next != l.armed:
+			l.armed = next
+			setTimer(l.timer, l.start+int64(early))
+		}
+	}
+	n, err := unix.EpollWait(l.epoll, events, timeout)
+	if err != nil { // EINTR: the runtime interrupts its threads
+		return 0
+	}
+	return n
+}
+
+// goOn gives those another turn that had more to carry than one allows.
+func (l *loop) goOn() {
+	if len(l.again) == 0 {
+		return
+	}
+	again := l.again
+	l.again = nil
+	for _, w := range again {
+		w.queued = false
+		w.move()
+	}
+}
+
+// later gives a lane another turn, after the others.
+func (l *loop) later(w *lane) {
+	if !w.queued {
+		w.queued = true
+		l.again = append(l.again, w)
+	}
+}
+
+// add has a pair be told of what happens to its connections.
+func (l *loop) add(p *pair) error {
+	for which, fd := range p.fds {
+		if fd >= len(l.sides) {
+			l.sides = append(l.sides, make([]side, fd+1-len(l.sides)+len(l.sides)/2)...)
+		}
+		l.sides[fd] = side{p, faults.Link(which)}
+		if err := l.watch(unix.EPOLL_CTL_ADD, fd, arrives); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove closes the connections of a pair, with a reset if it says so.
+func (l *loop) remove(p *pair, reset [2]bool) {
+	for which, fd := range p.fds {
+		l.sides[fd] = side{}
+		if reset[which] {
+			_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		}
+		unix.Close(fd)
+	}
+}
+
+// pairs are those that the loop carries.
+func (l *loop) pairs(do func(*pair)) {
+	for _, s := range l.sides {
+		if s.pair != nil && s.which == faults.ToServer {
+			do(s.pair)
+		}
+	}
+}
+
+func (l *loop) ends() {
+	l.ending = true
+	l.pairs(func(p *pair) { p.move() })
+}
+
+func (l *loop) cutOff() {
+	l.cutting = true
+	l.pairs(func(p *pair) { p.finish(ErrEnded) })
+}
+
+func (l *loop) stop() { l.stopped = true }
+
+// pipe is what splice(2) moves bytes through. It is empty between uses.
+type pipe struct{ r, w int }
+
+const (
+	// pipeSize is the largest pipe that needs no privilege.
+	pipeSize = 1 << 20
+	// sparePipes is how many are kept: more than a few never move bytes at the
+	// same time.
+	sparePipes = 16
+)
+
+var errNoPipe = errors.New("no pipe")
+
+func (l *loop) getPipe() (pipe, error) {
+	if n := len(l.pipes); n > 0 {
+		p := l.pipes[n-1]
+		l.pipes = l.pipes[:n-1]
+		return p, nil
+	}
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
+		return pipe{}, errNoPipe
+	}
+	// A smaller one works, too.
+	_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
+	return pipe{fds[0], fds[1]}, nil
+}
+
+func (l *loop) putPipe(p pipe) {
+	if len(l.pipes) == sparePipes {
+		p.close()
+		return
+	}
+	l.pipes = append(l.pipes, p)
+}
+
+func (p pipe) close() {
+	_ = unix.Close(p.r)
+	_ = unix.Close(p.w)
+}

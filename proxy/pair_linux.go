@@ -1,0 +1,206 @@
+package proxy
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/faultproxy/fault/faults"
+)
+
+// pair is the two connections of a flow in a [loop], and a lane for each
+// direction. It owns both connections, and ends the flow.
+type pair struct {
+	loop   *loop
+	server *Server
+	flow   *Flow
+	fds    [2]int  // of the client and the upstream: by the link that reads it
+	ended  [2]bool // whether we have sent the end of the stream there
+	writes [2]bool // whether the loop is told when there is room
+	lanes  [2]lane
+	fate
+	expiry *deadline // when a fault resets the flow; nil if none does
+}
+
+// What the loop is told of a connection. Urgent data is a sign that a read may
+// stop short of what there is.
+const (
+	arrives = unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLPRI
+	noRoom  = arrives | unix.EPOLLOUT
+)
+
+func (s *Server) newPair(f *Flow, fds [2]int, early []byte) *pair {
+	p := &pair{server: s, flow: f, fds: fds}
+	for which := range p.lanes {
+		w := &p.lanes[which]
+		w.pair, w.which = p, faults.Link(which)
+		if chain := s.chain(f, w.which, faults.Stream); !chain.Spent() {
+			w.shaped = newShaped(w, s.shape(f, w.which, chain))
+		}
+	}
+	p.lanes[faults.ToServer].early = early
+	return p
+}
+
+// begin has a loop carry the pair.
+func (p *pair) begin(l *loop) {
+	p.loop = l
+	err := l.add(p)
+	if l.cutting {
+		err = ErrEnded
+	}
+	if err != nil {
+		p.finish(err)
+		return
+	}
+	if p.server.expiry(p.flow).At != faults.Never {
+		p.expiry = &deadline{ring: p.expire}
+		p.expire()
+	}
+	p.move()
+}
+
+// expire ends the flow if the time has come at which a fault resets it.
+func (p *pair) expire() {
+	next := p.server.expiry(p.flow)
+	if next.At > p.loop.clock.Now() {
+		p.loop.due.set(p.expiry, next.At)
+		return
+	}
+	e := faults.Effect{Fault: next.Fault, Tried: 1, Hit: 1}
+	p.flow.did[faults.ToClient].add(e, 0, p.loop.clock.Now())
+	p.server.Observer.Injected(p.flow, faults.ToClient, e, 0)
+	p.finish(faults.ErrReset)
+}
+
+// happened is told what happened to a connection.
+func (p *pair) happened(which faults.Link, events uint32) {
+	from, to := &p.lanes[which], &p.lanes[1-which]
+	const broken = unix.EPOLLHUP | unix.EPOLLERR
+	if events&(arrives|broken) != 0 {
+		from.readable = true
+		from.thorough = from.thorough || events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0
+		from.move()
+	}
+	if !p.over && from.state == laneDone && events&unix.EPOLLERR != 0 {
+		p.finish(syscall.ECONNRESET) // behind the end of its stream
+	}
+	if !p.over && to.blocked && events&(unix.EPOLLOUT|broken) != 0 {
+		to.blocked = false
+		to.move()
+	}
+}
+
+func (p *pair) move() {
+	for which := range p.lanes {
+		p.lanes[which].move()
+	}
+}
+
+// awaitRoom has the loop told when there is room to write.
+func (p *pair) awaitRoom(to faults.Link) {
+	if p.writes[to] {
+		return
+	}
+	p.writes[to] = true
+	if err := p.loop.watch(unix.EPOLL_CTL_MOD, p.fds[to], noRoom); err != nil {
+		p.finish(err)
+	}
+}
+
+// sendEnd sends the end of the stream.
+func (p *pair) sendEnd(to faults.Link) error {
+	p.ended[to] = true
+	return unix.Shutdown(p.fds[to], unix.SHUT_WR)
+}
+
+// endOf is what it means that reading came to an end: see [half.eof].
+func (p *pair) endOf(which faults.Link) error {
+	if tornFD(p.fds[which]) && !p.ended[which] {
+		return syscall.ECONNRESET
+	}
+	return nil
+}
+
+// finish closes both connections, with a reset if err is not nil. Only the
+// first call counts.
+func (p *pair) finish(err error) {
+	if p.over {
+		return
+	}
+	p.fate.finish(err)
+	p.close([2]bool{err != nil, err != nil})
+}
+
+// abandon ends a flow with a dark link, once the client has left.
+func (p *pair) abandon() {
+	if p.over {
+		return
+	}
+	p.over = true
+	// Whoever is still there has not seen the end.
+	p.close([2]bool{faults.ToServer: true, faults.ToClient: p.dark[faults.ToServer]})
+}
+
+func (p *pair) close(reset [2]bool) {
+	for which := range p.lanes {
+		p.lanes[which].leave()
+	}
+	if p.expiry != nil {
+		p.loop.due.remove(p.expiry)
+	}
+	p.loop.remove(p, reset)
+	f := p.flow
+	f.Err, f.EndedBy = p.err, p.endedBy
+	for which := range p.lanes {
+		f.Bytes[which] = p.lanes[which].bytes
+	}
+	p.server.end(f)
+	p.server.done()
+}
+
+// lose notes that a link has gone dark.
+func (p *pair) lose(which faults.Link) {
+	p.dark[which] = true
+	if other := &p.lanes[1-which]; other.state == laneGone {
+		other.discard()
+	}
+}
+
+// noted ends the flow if nobody is left.
+func (p *pair) noted(abandoned bool) {
+	if abandoned {
+		p.abandon()
+	}
+}
+
+// laneEnded is what follows from a lane that is done; err says why if its dst
+// is gone.
+func (p *pair) laneEnded(w *lane, err error) {
+	if p.over {
+		return
+	}
+	if p.fate.ended(err) {
+		p.finish(p.broke)
+		return
+	}
+	other := &p.lanes[1-w.which]
+	if err == nil {
+		w.state = laneDone
+		if poll(p.fds[w.which])&unix.POLLERR != 0 {
+			p.finish(syscall.ECONNRESET)
+			return
+		}
+	} else {
+		// The other link may still hold what dst said. If that has gone dark,
+		// nothing but the end of src ends the flow.
+		w.state = laneGone
+		w.leave()
+		if p.dark != [2]bool{} {
+			w.discard()
+		}
+	}
+	if !p.over && other.shaped != nil {
+		other.shaped.alone()
+	}
+}
