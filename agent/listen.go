@@ -13,6 +13,7 @@ import (
 
 // listeners are the sockets at which a run is reached.
 type listeners struct {
+	unmap func() // ends the accepting at TCP mappings
 	// proxy is for diverted connections and for clients that ask for a proxy;
 	// nil if there are neither.
 	proxy  *net.TCPListener
@@ -78,6 +79,8 @@ func listenUDP(ctx context.Context, m mapping.Mapping) (*net.UDPConn, error) {
 // each once no more is accepted there.
 func (l *listeners) serve(s *proxy.Server) <-chan error {
 	ended := make(chan error, 1+len(l.mapped))
+	var accepting context.Context
+	accepting, l.unmap = context.WithCancel(context.Background())
 	go func() {
 		if l.proxy == nil {
 			ended <- nil
@@ -90,7 +93,7 @@ func (l *listeners) serve(s *proxy.Server) <-chan error {
 			if m.udp != nil {
 				ended <- s.ServeDatagrams(m.udp, m.Mapping)
 			} else {
-				ended <- s.ServeMapping(m.tcp, m.Mapping)
+				ended <- s.ServeMapping(accepting, m.tcp, m.Mapping)
 			}
 		}()
 	}
@@ -105,10 +108,9 @@ func (l *listeners) stop(ended <-chan error) error {
 	for _, m := range l.mapped {
 		if m.udp != nil {
 			_ = m.udp.SetReadDeadline(time.Unix(1, 0)) // answers still go out
-		} else {
-			_ = m.tcp.Close()
 		}
 	}
+	l.unmap()
 	var err error
 	for range 1 + len(l.mapped) {
 		err = errors.Join(err, <-ended)

@@ -73,7 +73,7 @@ func takeOver(conns ...*net.TCPConn) (fds [2]int, err error) {
 	return fds, nil
 }
 
-func duplicate(c *net.TCPConn) (fd int, err error) {
+func duplicate(c syscall.Conn) (fd int, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return 0, err

@@ -106,11 +106,7 @@ func run(t testing.TB, s *Server) *running { return runAt(t, s, "127.0.0.1:0") }
 
 func runAt(t testing.TB, s *Server, addr string) *running {
 	t.Helper()
-	ln, err := net.Listen("tcp4", addr)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return runOn(t, s, ln.(*net.TCPListener))
+	return runOn(t, s, listenAt(t, addr))
 }
 
 func runOn(t testing.TB, s *Server, ln *net.TCPListener) *running {
@@ -184,11 +180,20 @@ func within(yes func() bool) bool {
 
 func listen(t testing.TB) *net.TCPListener {
 	t.Helper()
-	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	ln := listenAt(t, "127.0.0.1:0")
+	t.Cleanup(func() { ln.Close() })
+	return ln
+}
+
+// listenAt listens as agents do, without MPTCP.
+func listenAt(t testing.TB, addr string) *net.TCPListener {
+	t.Helper()
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false)
+	ln, err := lc.Listen(t.Context(), "tcp4", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { ln.Close() })
 	return ln.(*net.TCPListener)
 }
 

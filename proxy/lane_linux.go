@@ -66,7 +66,7 @@ func (w *lane) move() {
 // now.
 func (w *lane) step() int {
 	switch {
-	case w.pair.over:
+	case w.pair.over, w.pair.connecting:
 		return 0
 	case w.discards:
 		return w.discardSome()

@@ -23,13 +23,14 @@ type loop struct {
 	armed time.Duration // what the timer is set for
 	due   deadlines
 
-	sides   []side // by descriptor; of no pair if it is not one of ours
-	again   []*lane
-	buf     []byte
-	pipes   []pipe
-	ending  bool // of the run
-	cutting bool // every flow ends at once
-	stopped bool
+	sides     []side // by descriptor; of no pair if it is not one of ours
+	acceptors map[int]*acceptor
+	again     []*lane
+	buf       []byte
+	pipes     []pipe
+	ending    bool // of the run
+	cutting   bool // every flow ends at once
+	stopped   bool
 
 	mu     sync.Mutex
 	posted []func()
@@ -97,17 +98,18 @@ func (l *loop) watch(how, fd int, events uint32) error {
 	return unix.EpollCtl(l.epoll, how, fd, &unix.EpollEvent{Events: events | unix.EPOLLET, Fd: int32(fd)})
 }
 
-// post has the loop do something soon.
-func (l *loop) post(do func()) {
+// post has the loop do something soon. False means that it has ended.
+func (l *loop) post(do func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		return
+		return false
 	}
 	l.posted = append(l.posted, do)
 	if len(l.posted) == 1 {
 		_, _ = unix.Write(l.bell, one)
 	}
+	return true
 }
 
 // one is what an eventfd counts.
@@ -138,7 +140,9 @@ func (l *loop) run() {
 			default:
 				// One that was closed by an event before it has no pair, or that
 				// of another connection, which then looks for nothing.
-				if s := l.sides[fd]; s.pair != nil {
+				if a := l.acceptors[fd]; a != nil {
+					a.accept(l)
+				} else if s := l.sides[fd]; s.pair != nil {
 					s.pair.happened(s.which, e.Events)
 				}
 			}
@@ -198,7 +202,11 @@ func (l *loop) add(p *pair) error {
 			l.sides = append(l.sides, make([]side, fd+1-len(l.sides)+len(l.sides)/2)...)
 		}
 		l.sides[fd] = side{p, faults.Link(which)}
-		if err := l.watch(unix.EPOLL_CTL_ADD, fd, arrives); err != nil {
+		events := uint32(arrives)
+		if p.writes[which] {
+			events = noRoom
+		}
+		if err := l.watch(unix.EPOLL_CTL_ADD, fd, events); err != nil {
 			return err
 		}
 	}
@@ -210,7 +218,7 @@ func (l *loop) remove(p *pair, reset [2]bool) {
 	for which, fd := range p.fds {
 		l.sides[fd] = side{}
 		if reset[which] {
-			_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+			resetFD(fd)
 		}
 		unix.Close(fd)
 	}

@@ -11,8 +11,17 @@ import (
 	"github.com/faultproxy/fault/proxy/mapping"
 )
 
-// ServeMapping accepts the clients of a TCP mapping as Serve does.
-func (s *Server) ServeMapping(ln *net.TCPListener, m mapping.Mapping) error {
+// ServeMapping accepts the clients of a TCP mapping until ctx ends, and returns
+// nil then. Flows go on; see [Server.Drain]. It closes the listener.
+func (s *Server) ServeMapping(ctx context.Context, ln *net.TCPListener, m mapping.Mapping) error {
+	defer ln.Close()
+	s.listensAt(ln)
+	if s.engine != nil {
+		if served, err := s.engine.serveMapping(ctx, ln, m); served {
+			return err
+		}
+	}
+	defer context.AfterFunc(ctx, func() { ln.Close() })()
 	return s.accept(ln, func(c *net.TCPConn) { s.mapped(c, m) })
 }
 
@@ -22,8 +31,18 @@ func (s *Server) mapped(c *net.TCPConn, m mapping.Mapping) {
 		s.clients.give(s.newClient(c, &m))
 		return
 	}
-	f := s.open(&Flow{Entry: EntryMapping, Client: addrPort(c.RemoteAddr()), Host: m.Target(), secured: m.TLS != mapping.NoTLS})
+	s.carryMapped(s.openMapped(addrPort(c.RemoteAddr()), m), c, m)
+}
+
+// openMapped opens the flow of a client of a mapping.
+func (s *Server) openMapped(client netip.AddrPort, m mapping.Mapping) *Flow {
+	f := s.open(&Flow{Entry: EntryMapping, Client: client, Host: m.Target(), secured: m.TLS != mapping.NoTLS})
 	f.Matched = s.matches(m.Host, m.Port, s.addresses(s.ctx, m.Host))
+	return f
+}
+
+// carryMapped carries the flow to the target, and ends it.
+func (s *Server) carryMapped(f *Flow, c *net.TCPConn, m mapping.Mapping) {
 	early, offered, err := s.greet(c, m)
 	switch {
 	case err == io.EOF: // and the target has nobody to talk to

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -37,14 +38,16 @@ func serveMapping(t *testing.T, s *Server, from, target string) string {
 	t.Helper()
 	ln, m := listen(t), parsed(t, from+"0="+target)
 	served := make(chan error, 1)
-	go func() { served <- s.ServeMapping(ln, m) }()
+	addr := ln.Addr().String()
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { served <- s.ServeMapping(ctx, ln, m) }()
 	t.Cleanup(func() {
-		ln.Close()
+		cancel()
 		if err := next(t, served); err != nil {
 			t.Error(err)
 		}
 	})
-	return ln.Addr().String()
+	return addr
 }
 
 func parsed(t *testing.T, text string) mapping.Mapping {
@@ -366,7 +369,9 @@ func TestMappingToTheProxy(t *testing.T) {
 				p := run(t, s)
 				to := map[string]string{"itself": ln.Addr().String(), "the proxy": p.addr}[target]
 				served := make(chan error, 1)
-				go func() { served <- s.ServeMapping(ln, parsed(t, from+"0="+to)) }()
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go func() { served <- s.ServeMapping(ctx, ln, parsed(t, from+"0="+to)) }()
 				if !within(func() bool { return s.isSelf(to) }) {
 					t.Fatal("it does not serve")
 				}
@@ -378,7 +383,7 @@ func TestMappingToTheProxy(t *testing.T) {
 				if f := next(t, p.ended); Failure(f.Err) != "self" || f.ID != 1 {
 					t.Errorf("%+v", f)
 				}
-				ln.Close()
+				cancel()
 				next(t, served)
 			})
 		}

@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"context"
+	"net/netip"
+	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -19,7 +22,9 @@ type pair struct {
 	writes [2]bool // whether the loop is told when there is room
 	lanes  [2]lane
 	fate
-	expiry *deadline // when a fault resets the flow; nil if none does
+	connecting bool      // to the upstream
+	paced      bool      // by the congestion control that connections have by default
+	expiry     *deadline // when a fault resets the flow; nil if none does
 }
 
 // What the loop is told of a connection. Urgent data is a sign that a read may
@@ -45,6 +50,8 @@ func (s *Server) newPair(f *Flow, fds [2]int, early []byte) *pair {
 // begin has a loop carry the pair.
 func (p *pair) begin(l *loop) {
 	p.loop = l
+	// On this host it is connected by now, which saves being told.
+	p.writes[faults.ToClient] = p.connecting && poll(p.fds[faults.ToClient])&(unix.POLLOUT|unix.POLLERR|unix.POLLHUP) == 0
 	err := l.add(p)
 	if l.cutting {
 		err = ErrEnded
@@ -56,6 +63,29 @@ func (p *pair) begin(l *loop) {
 	if p.server.expiry(p.flow).At != faults.Never {
 		p.expiry = &deadline{ring: p.expire}
 		p.expire()
+	}
+	if p.connecting && !p.writes[faults.ToClient] {
+		p.connected()
+	} else {
+		p.move()
+	}
+}
+
+// connected is called when the upstream is, or will not be.
+func (p *pair) connected() {
+	fd := p.fds[faults.ToClient]
+	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && errno != 0 {
+		err = syscall.Errno(errno)
+	}
+	if to := p.flow.Upstream; err != nil {
+		p.flow.Upstream = netip.AddrPort{}
+		p.finish(dialError(to, os.NewSyscallError("connect", err)))
+		return
+	}
+	p.connecting = false
+	if p.paced {
+		hurryFD(fd, p.flow.Upstream.Addr())
 	}
 	p.move()
 }
@@ -77,6 +107,18 @@ func (p *pair) expire() {
 func (p *pair) happened(which faults.Link, events uint32) {
 	from, to := &p.lanes[which], &p.lanes[1-which]
 	const broken = unix.EPOLLHUP | unix.EPOLLERR
+	if p.connecting {
+		switch {
+		case which == faults.ToClient && events&(unix.EPOLLOUT|broken) != 0:
+			p.connected()
+		case which == faults.ToServer && events&broken != 0:
+			p.flow.Upstream = netip.AddrPort{}
+			p.finish(context.Canceled) // the client has gone
+		}
+		if p.over {
+			return
+		}
+	}
 	if events&(arrives|broken) != 0 {
 		from.readable = true
 		from.thorough = from.thorough || events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0

@@ -122,14 +122,21 @@ func (s *Server) start() {
 // Serve accepts diverted connections and explicit clients from ln until it is
 // closed or its deadline passes, and returns nil then. Flows go on; see
 // [Server.Drain]. The listener stays the caller's.
-func (s *Server) Serve(ln *net.TCPListener) error { return s.accept(ln, s.handle) }
+func (s *Server) Serve(ln *net.TCPListener) error {
+	s.listensAt(ln)
+	return s.accept(ln, s.handle)
+}
+
+// listensAt notes an address of ours before clients come there.
+func (s *Server) listensAt(ln *net.TCPListener) {
+	s.start()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listens = append(s.listens, ln.Addr().(*net.TCPAddr).AddrPort())
+}
 
 // accept accepts connections and has each handled in a goroutine of its own.
 func (s *Server) accept(ln *net.TCPListener, handle func(*net.TCPConn)) error {
-	s.start()
-	s.mu.Lock()
-	s.listens = append(s.listens, ln.Addr().(*net.TCPAddr).AddrPort())
-	s.mu.Unlock()
 	for {
 		c, err := ln.AcceptTCP()
 		switch {

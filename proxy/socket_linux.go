@@ -3,6 +3,7 @@ package proxy
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -42,15 +43,19 @@ func (s Socket) apply(network string, c syscall.RawConn) error {
 // hurry has what goes to a peer on this host not be paced for a network that
 // is not there, as bbr does. Reno does not pace, and everybody may have it.
 func hurry(c *net.TCPConn) {
-	peer := addrPort(c.RemoteAddr()).Addr()
-	if !peer.IsLoopback() && peer != addrPort(c.LocalAddr()).Addr() {
-		return
-	}
 	if raw, err := c.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) {
-			_ = unix.SetsockoptString(int(fd), unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
-		})
+		_ = raw.Control(func(fd uintptr) { hurryFD(int(fd), addrPort(c.RemoteAddr()).Addr()) })
 	}
+}
+
+func hurryFD(fd int, peer netip.Addr) {
+	if !peer.IsLoopback() {
+		own, err := unix.Getsockname(fd)
+		if err != nil || fromSockaddr(own).Addr() != peer {
+			return
+		}
+	}
+	_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
 }
 
 type option struct{ level, name, value int }
