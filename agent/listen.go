@@ -56,7 +56,7 @@ func listen(ctx context.Context, cfg *Config, intercepts bool) (*listeners, erro
 }
 
 func listenTCP(ctx context.Context, network, address, mapping string) (*net.TCPListener, error) {
-	lc := net.ListenConfig{KeepAlive: -1}
+	lc := net.ListenConfig{KeepAlive: -1, Control: proxy.Inherit}
 	// An MPTCP socket is a pair of sockets; the programs know only one.
 	lc.SetMultipathTCP(false)
 	ln, err := lc.Listen(ctx, network, address)

@@ -23,7 +23,9 @@ type acceptor struct {
 	mapping mapping.Mapping
 	target  netip.AddrPort
 	fd      int
-	paced   bool // by the congestion control that connections have by default
+	// inherits says that accepted sockets have what settle sets, and paced that
+	// the congestion control that connections have by default paces them.
+	inherits, paced bool
 }
 
 // acceptAgain is after how long to accept again where that failed: out of
@@ -44,6 +46,7 @@ func (e *engine) serveMapping(ctx context.Context, ln *net.TCPListener, m mappin
 	defer unix.Close(fd)
 	ln.Close()
 	a := &acceptor{server: e.server, mapping: m, target: netip.AddrPortFrom(addr, m.Port), fd: fd}
+	a.inherits = isSettled(fd)
 	congestion, _ := unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION)
 	a.paced = congestion == "bbr"
 	var added []*loop
@@ -113,9 +116,9 @@ func (a *acceptor) accepted(l *loop, fd int, client netip.AddrPort) {
 		unix.Close(fd)
 		return
 	}
-	// A connection that was there before the listener was served has inherited
-	// nothing. MPTCP cannot have all of that, and does without.
-	_ = settle(fd)
+	if !a.inherits {
+		_ = settle(fd) // MPTCP cannot have all of that, and does without
+	}
 	if a.paced {
 		hurryFD(fd, client.Addr())
 	}
@@ -124,7 +127,7 @@ func (a *acceptor) accepted(l *loop, fd int, client netip.AddrPort) {
 		go a.carryApart(f, fd)
 		return
 	}
-	upstream, err := s.dialFD(a.target)
+	upstream, err := a.dial()
 	if err != nil {
 		resetFD(fd)
 		unix.Close(fd)
@@ -134,7 +137,7 @@ func (a *acceptor) accepted(l *loop, fd int, client netip.AddrPort) {
 	}
 	f.Upstream = a.target
 	p := s.newPair(f, [2]int{fd, upstream}, nil)
-	p.connecting, p.paced = true, a.paced
+	p.connecting = true
 	p.begin(l)
 }
 
@@ -161,8 +164,9 @@ func tcpConn(fd int) (*net.TCPConn, error) {
 	return c.(*net.TCPConn), nil
 }
 
-// dialFD begins to connect to an address, as [Server.dialer] does.
-func (s *Server) dialFD(to netip.AddrPort) (fd int, err error) {
+// dial begins to connect to the target, as [Server.dialer] does.
+func (a *acceptor) dial() (fd int, err error) {
+	s, to := a.server, a.target
 	family, network := unix.AF_INET, "tcp4"
 	if to.Addr().Is6() {
 		family, network = unix.AF_INET6, "tcp6"
@@ -193,6 +197,9 @@ func (s *Server) dialFD(to netip.AddrPort) (fd int, err error) {
 	if err := unix.Connect(fd, sa); err != nil && err != unix.EINPROGRESS {
 		return -1, os.NewSyscallError("connect", err)
 	}
+	if a.paced {
+		hurryFD(fd, to.Addr())
+	}
 	return fd, nil
 }
 
@@ -201,6 +208,20 @@ func settle(fd int) error {
 	return errors.Join(
 		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1))
+}
+
+// isSettled says whether a socket has all of that.
+func isSettled(fd int) bool {
+	nodelay, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
+	inline, err2 := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE)
+	return errors.Join(err, err2) == nil && nodelay != 0 && inline != 0
+}
+
+// Inherit has the connections that a listener accepts have at once what each
+// would be given, if it is called before the listener listens; see
+// [net.ListenConfig].
+func Inherit(_, _ string, c syscall.RawConn) error {
+	return c.Control(func(fd uintptr) { _ = settle(int(fd)) })
 }
 
 // dialError is what a net.Dialer would say.

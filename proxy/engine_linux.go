@@ -17,10 +17,11 @@ import (
 // costs two descriptors and a few hundred bytes, and a message one read and one
 // write. What TLS or HTTP is spoken on by us is carried by a [tunnel].
 type engine struct {
-	server *Server
-	loops  []*loop
-	next   atomic.Uint32
-	ended  sync.WaitGroup
+	server  *Server
+	loops   []*loop
+	next    atomic.Uint32
+	ended   sync.WaitGroup
+	closing sync.Once
 }
 
 // mostLoops bounds the threads: moving bytes is bound by memory long before.
@@ -100,9 +101,11 @@ func (e *engine) each(do func(*loop)) {
 
 // close ends the threads. No flow may be left. It may be called again.
 func (e *engine) close() {
-	e.each((*loop).stop)
-	e.ended.Wait()
-	for _, l := range e.loops {
-		l.close()
-	}
+	e.closing.Do(func() {
+		e.each((*loop).stop)
+		e.ended.Wait()
+		for _, l := range e.loops {
+			l.close()
+		}
+	})
 }

@@ -37,7 +37,7 @@ func flush(c *net.TCPConn, stop <-chan struct{}) {
 }
 
 func flushed(fd int) bool {
-	if poll(fd)&(unix.POLLERR|unix.POLLHUP) != 0 {
+	if poll(fd, 0)&(unix.POLLERR|unix.POLLHUP) != 0 {
 		return true // nobody will acknowledge the rest
 	}
 	left, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)

@@ -17,6 +17,7 @@ type lane struct {
 
 	readable bool // src may have something to read
 	thorough bool // that a read is not full does not mean that this was all
+	broken   bool // src was seen to be reset
 	blocked  bool // dst has no room
 	queued   bool // it has another turn
 	discards bool // what src says is thrown away
@@ -125,10 +126,7 @@ func (w *lane) read(buf []byte) (n int, end error) {
 		w.readable = false
 		switch err {
 		case nil:
-			if err := w.pair.endOf(w.which); err != nil {
-				return 0, err
-			}
-			return 0, io.EOF
+			return 0, w.pair.endOf(w.which)
 		case unix.EAGAIN:
 			return 0, nil
 		}
@@ -252,9 +250,11 @@ func (w *lane) ends(end error) {
 	if p.noted(p.carried(w.which)); p.over { // before dst hears of it, and reacts
 		return
 	}
-	if err := p.sendEnd(1 - w.which); err != nil {
-		w.gone(err)
-		return
+	if p.ends == 0 { // otherwise the connection is closed now, which says the same
+		if err := p.sendEnd(1 - w.which); err != nil {
+			w.gone(err)
+			return
+		}
 	}
 	p.laneEnded(w, nil)
 }

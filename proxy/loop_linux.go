@@ -76,12 +76,6 @@ func newLoop(clock Clock) (l *loop, err error) {
 }
 
 func (l *loop) close() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return
-	}
-	l.closed = true
 	for _, fd := range []int{l.epoll, l.timer, l.bell} {
 		if fd >= 0 {
 			unix.Close(fd)
@@ -150,6 +144,7 @@ func (l *loop) run() {
 		l.due.ring(l.clock.Now())
 		l.goOn()
 	}
+	l.doPosted() // the last
 }
 
 // wait waits until something happens, or somebody's time comes.
@@ -243,7 +238,11 @@ func (l *loop) cutOff() {
 	l.pairs(func(p *pair) { p.finish(ErrEnded) })
 }
 
-func (l *loop) stop() { l.stopped = true }
+func (l *loop) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stopped, l.closed = true, true
+}
 
 // pipe is what splice(2) moves bytes through. It is empty between uses.
 type pipe struct{ r, w int }

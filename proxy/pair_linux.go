@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"net/netip"
 	"os"
 	"syscall"
@@ -23,7 +24,6 @@ type pair struct {
 	lanes  [2]lane
 	fate
 	connecting bool      // to the upstream
-	paced      bool      // by the congestion control that connections have by default
 	expiry     *deadline // when a fault resets the flow; nil if none does
 }
 
@@ -51,7 +51,8 @@ func (s *Server) newPair(f *Flow, fds [2]int, early []byte) *pair {
 func (p *pair) begin(l *loop) {
 	p.loop = l
 	// On this host it is connected by now, which saves being told.
-	p.writes[faults.ToClient] = p.connecting && poll(p.fds[faults.ToClient])&(unix.POLLOUT|unix.POLLERR|unix.POLLHUP) == 0
+	p.connecting = p.connecting && poll(p.fds[faults.ToClient], unix.POLLOUT) != unix.POLLOUT
+	p.writes[faults.ToClient] = p.connecting
 	err := l.add(p)
 	if l.cutting {
 		err = ErrEnded
@@ -64,11 +65,7 @@ func (p *pair) begin(l *loop) {
 		p.expiry = &deadline{ring: p.expire}
 		p.expire()
 	}
-	if p.connecting && !p.writes[faults.ToClient] {
-		p.connected()
-	} else {
-		p.move()
-	}
+	p.move()
 }
 
 // connected is called when the upstream is, or will not be.
@@ -84,9 +81,6 @@ func (p *pair) connected() {
 		return
 	}
 	p.connecting = false
-	if p.paced {
-		hurryFD(fd, p.flow.Upstream.Addr())
-	}
 	p.move()
 }
 
@@ -122,6 +116,7 @@ func (p *pair) happened(which faults.Link, events uint32) {
 	if events&(arrives|broken) != 0 {
 		from.readable = true
 		from.thorough = from.thorough || events&^(unix.EPOLLIN|unix.EPOLLOUT) != 0
+		from.broken = from.broken || events&unix.EPOLLERR != 0
 		from.move()
 	}
 	if !p.over && from.state == laneDone && events&unix.EPOLLERR != 0 {
@@ -156,12 +151,13 @@ func (p *pair) sendEnd(to faults.Link) error {
 	return unix.Shutdown(p.fds[to], unix.SHUT_WR)
 }
 
-// endOf is what it means that reading came to an end: see [half.eof].
+// endOf is what it means that reading came to an end. The kernel tells of a
+// reset once: if that was our write, it looks as if the peer had finished.
 func (p *pair) endOf(which faults.Link) error {
-	if tornFD(p.fds[which]) && !p.ended[which] {
+	if p.lanes[1-which].state == laneGone && !p.ended[which] && tornFD(p.fds[which]) {
 		return syscall.ECONNRESET
 	}
-	return nil
+	return io.EOF
 }
 
 // finish closes both connections, with a reset if err is not nil. Only the
@@ -229,7 +225,7 @@ func (p *pair) laneEnded(w *lane, err error) {
 	other := &p.lanes[1-w.which]
 	if err == nil {
 		w.state = laneDone
-		if poll(p.fds[w.which])&unix.POLLERR != 0 {
+		if w.broken && poll(p.fds[w.which], 0)&unix.POLLERR != 0 {
 			p.finish(syscall.ECONNRESET)
 			return
 		}

@@ -75,9 +75,9 @@ func setOptions(c syscall.RawConn, all ...option) error {
 	return err
 }
 
-// poll is what is to be said of a socket's end.
-func poll(fd int) int16 {
-	fds := []unix.PollFd{{Fd: int32(fd)}}
+// poll is what is to be said of a socket now: of some events, and of its end.
+func poll(fd int, events int16) int16 {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: events}}
 	if n, err := unix.Poll(fds, 0); n <= 0 || err != nil {
 		return 0
 	}
@@ -95,7 +95,7 @@ func broken(c *net.TCPConn) error {
 	}
 	var reset error
 	_ = raw.Read(func(fd uintptr) bool {
-		hung := poll(int(fd))
+		hung := poll(int(fd), 0)
 		if hung&unix.POLLERR != 0 {
 			reset = syscall.ECONNRESET
 			return true
@@ -117,4 +117,4 @@ func torn(c *net.TCPConn) (yes bool) {
 	return yes
 }
 
-func tornFD(fd int) bool { return poll(fd)&(unix.POLLHUP|unix.POLLERR) == unix.POLLHUP }
+func tornFD(fd int) bool { return poll(fd, 0)&(unix.POLLHUP|unix.POLLERR) == unix.POLLHUP }
