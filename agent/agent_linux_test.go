@@ -143,7 +143,7 @@ func TestDuration(t *testing.T) {
 func TestLimit(t *testing.T) {
 	ns := newNS(t)
 	echo(t, ns)
-	const files = 64 + 20*descriptorsPerFlow
+	const files = 128
 	p := start(t, ns, settings{Upstreams: []string{"*"}, Files: files})
 	var open []*net.TCPConn
 	for range 60 {

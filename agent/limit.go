@@ -16,17 +16,18 @@ type flowLimit struct {
 	paused bool
 }
 
-// descriptorsPerFlow is what one flow needs at most: two sockets, and for each
-// link the pipe through which the kernel moves bytes.
-const descriptorsPerFlow = 6
+// descriptorsPerFlow is what one flow needs: two sockets.
+const descriptorsPerFlow = 2
 
 // FlowLimit is how many intercepted flows this process can carry at once, and
 // of how many descriptors it may have open that is a part.
 func FlowLimit() (flows, descriptors int64) { return maxFlows(), descriptorLimit() }
 
 func maxFlows() int64 {
-	const own = 64 // everything that is not a flow
-	return max(1, (descriptorLimit()-own)/descriptorsPerFlow)
+	limit := descriptorLimit()
+	// Everything that is not a flow, and what flows need while they begin.
+	own := min(64+limit/8, 1024)
+	return max(1, (limit-own)/descriptorsPerFlow)
 }
 
 func (l *flowLimit) add(n int64) {

@@ -22,6 +22,8 @@ type acceptor struct {
 	server  *Server
 	mapping mapping.Mapping
 	target  netip.AddrPort
+	address string        // the target as text, and
+	to      unix.Sockaddr // as the kernel takes it
 	fd      int
 	// inherits says that accepted sockets have what settle sets, and paced that
 	// the congestion control that connections have by default paces them.
@@ -44,8 +46,11 @@ func (e *engine) serveMapping(ctx context.Context, ln *net.TCPListener, m mappin
 		return false, err
 	}
 	defer unix.Close(fd)
+	a := &acceptor{server: e.server, mapping: m, target: netip.AddrPortFrom(addr, m.Port), address: m.Target(), fd: fd}
+	if a.to, err = sockaddr(a.target); err != nil {
+		return false, nil // a zone that is not there, which may come
+	}
 	ln.Close()
-	a := &acceptor{server: e.server, mapping: m, target: netip.AddrPortFrom(addr, m.Port), fd: fd}
 	a.inherits = isSettled(fd)
 	congestion, _ := unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION)
 	a.paced = congestion == "bbr"
@@ -55,6 +60,9 @@ func (e *engine) serveMapping(ctx context.Context, ln *net.TCPListener, m mappin
 			break
 		}
 		added = append(added, l)
+	}
+	if errors.Is(err, os.ErrClosed) { // the server has been drained
+		return true, nil
 	}
 	if err == nil {
 		<-ctx.Done()
@@ -122,7 +130,7 @@ func (a *acceptor) accepted(l *loop, fd int, client netip.AddrPort) {
 	if a.paced {
 		hurryFD(fd, client.Addr())
 	}
-	f := s.openMapped(client, a.mapping)
+	f := s.openMapped(client, a.mapping, a.address)
 	if f.Matched && s.Plan.Connects(faults.Accepted) || s.answers(f) != nil {
 		go a.carryApart(f, fd)
 		return
@@ -136,9 +144,9 @@ func (a *acceptor) accepted(l *loop, fd int, client netip.AddrPort) {
 		return
 	}
 	f.Upstream = a.target
-	p := s.newPair(f, [2]int{fd, upstream}, nil)
+	p := l.newPair(f, [2]int{fd, upstream}, nil)
 	p.connecting = true
-	p.begin(l)
+	p.begin()
 }
 
 // carryApart carries a flow that waits for more than bytes.
@@ -166,13 +174,12 @@ func tcpConn(fd int) (*net.TCPConn, error) {
 
 // dial begins to connect to the target, as [Server.dialer] does.
 func (a *acceptor) dial() (fd int, err error) {
-	s, to := a.server, a.target
+	s := a.server
 	family, network := unix.AF_INET, "tcp4"
-	if to.Addr().Is6() {
+	if a.target.Addr().Is6() {
 		family, network = unix.AF_INET6, "tcp6"
 	}
-	address := to.String()
-	if s.isSelf(address) {
+	if s.isSelf(a.address) {
 		return -1, ErrSelf
 	}
 	fd, err = unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
@@ -184,21 +191,17 @@ func (a *acceptor) dial() (fd int, err error) {
 			unix.Close(fd)
 		}
 	}()
-	if err := s.exempt(network, address, rawFD(fd)); err != nil {
+	if err := s.exempt(network, a.address, rawFD(fd)); err != nil {
 		return -1, err
 	}
 	if err := settle(fd); err != nil {
 		return -1, os.NewSyscallError("setsockopt", err)
 	}
-	sa, err := sockaddr(to)
-	if err != nil {
-		return -1, err
-	}
-	if err := unix.Connect(fd, sa); err != nil && err != unix.EINPROGRESS {
+	if err := unix.Connect(fd, a.to); err != nil && err != unix.EINPROGRESS {
 		return -1, os.NewSyscallError("connect", err)
 	}
 	if a.paced {
-		hurryFD(fd, to.Addr())
+		hurryFD(fd, a.target.Addr())
 	}
 	return fd, nil
 }

@@ -23,7 +23,7 @@ func (f upstreamFunc) RoundTrip(r *http.Request) (*http.Response, error) { retur
 // exchange sends a request through the faults of a plan.
 func exchange(ctx context.Context, plan *faults.Plan, clock Clock, in io.Reader, far upstreamFunc) (*forwarded, *http.Response, error) {
 	s := &Server{Plan: plan, Observer: newRecorder(), Clock: clock}
-	f := &Flow{ID: 1, Matched: true, did: newTallies()}
+	f := &Flow{ID: 1, Matched: true, did: &tallies{}}
 	fw := &forwarded{ctx: ctx, flow: f, upstreams: far}
 	fw.up.shaping, fw.down.shaping = s.shapes(f)
 	fw.up.stop, fw.down.stop = ctx.Done(), ctx.Done()

@@ -357,7 +357,7 @@ func TestSparedFlowsAreCopied(t *testing.T) {
 	}
 	noLeaks(t)
 	s := &Server{Plan: plan, Clock: NewClock()}
-	f := &Flow{ID: 1, Matched: true, did: newTallies()}
+	f := &Flow{ID: 1, Matched: true, did: &tallies{}}
 	for _, link := range []faults.Link{faults.ToServer, faults.ToClient} {
 		if !s.chain(f, link, faults.Stream).Spent() {
 			t.Errorf("%v is shaped", link)

@@ -32,7 +32,7 @@ const mostLoops = 8
 func newEngine(s *Server) (*engine, error) {
 	e := &engine{server: s}
 	for range min(runtime.GOMAXPROCS(0), mostLoops) {
-		l, err := newLoop(s.Clock)
+		l, err := newLoop(s)
 		if err != nil {
 			e.close()
 			return nil, err
@@ -52,8 +52,8 @@ func (e *engine) carry(f *Flow, client, upstream *net.TCPConn, early []byte) err
 		return err
 	}
 	l := e.loops[int(e.next.Add(1))%len(e.loops)]
-	p := e.server.newPair(f, fds, early)
-	l.post(func() { p.begin(l) })
+	p := l.newPair(f, fds, early)
+	l.post(p.begin)
 	return nil
 }
 

@@ -10,13 +10,13 @@ import (
 // for the flow. Its owner locks it, if it has to be.
 type fate struct {
 	over     bool
-	err      error   // why the flow failed, once it is over
-	ends     int     // links that are done
-	broke    error   // why one of them was, if not by its end of stream
 	answered bool    // the link to the client has carried all
-	dark     [2]bool // by link, whether nothing arrives any more
 	left     bool    // the client has ended the stream
+	dark     [2]bool // by link, whether nothing arrives any more
+	ends     uint8   // links that are done
 	endedBy  End     // who was the first to
+	err      error   // why the flow failed, once it is over
+	broke    error   // why a link was done, if not by its end of stream
 }
 
 // first notes who ended the flow, if nobody had.

@@ -55,6 +55,7 @@ type Flow struct {
 	Upstream netip.AddrPort
 	// Matched says that faults applied; otherwise the flow passed through.
 	Matched bool
+	secured bool // we speak TLS to the upstream
 	// MatchedBy says how that is known of a diverted connection, from the
 	// beginning; "" of others.
 	MatchedBy MatchedBy
@@ -77,8 +78,7 @@ type Flow struct {
 	// Err is why the flow failed, nil if it ended as its ends wanted.
 	Err error
 
-	did     [2]*tally // by [faults.Link]
-	secured bool      // we speak TLS to the upstream
+	did *tallies // nil if the run has no faults
 }
 
 // Injection sums up what one fault did to one link of a flow: how long the

@@ -23,11 +23,10 @@ type lane struct {
 	discards bool // what src says is thrown away
 	bulk     uint8
 
-	early []byte // was read from src before
+	piped int32  // bytes in the pipe, which are to be written
+	pipe  pipe   // zero if there is none
 	out   []byte // is to be written before anything else
-	pipe  pipe   // has piped bytes, which are to be written
-	piped int
-	bytes int64 // that dst took
+	bytes int64  // that dst took
 
 	shaped *shaped // nil: what comes goes on as it is
 }
@@ -81,9 +80,6 @@ func (w *lane) step() int {
 		return w.writeOut()
 	case w.piped > 0:
 		return w.drain()
-	case len(w.early) > 0:
-		w.out, w.early = w.early, nil
-		return w.writeOut()
 	case !w.readable:
 		return 0
 	case w.bulk >= bulkReads:
@@ -115,7 +111,7 @@ func (w *lane) copy() int {
 // broke.
 func (w *lane) read(buf []byte) (n int, end error) {
 	for {
-		n, err := unix.Read(w.pair.fds[w.which], buf)
+		n, err := unix.Read(w.pair.fd(w.which), buf)
 		switch {
 		case n > 0:
 			w.readable = n == len(buf) || w.thorough
@@ -139,7 +135,7 @@ func (w *lane) read(buf []byte) (n int, end error) {
 func (w *lane) write(b []byte) (rest []byte) {
 	to := 1 - w.which
 	for len(b) > 0 {
-		n, err := unix.Write(w.pair.fds[to], b)
+		n, err := unix.Write(w.pair.fd(to), b)
 		switch {
 		case n > 0:
 			w.count(n)
@@ -163,7 +159,7 @@ func (w *lane) isBlocked() {
 
 func (w *lane) count(n int) {
 	w.bytes += int64(n)
-	w.pair.server.gauges.carried[w.which].Add(int64(n))
+	w.pair.loop.server.gauges.carried[w.which].Add(int64(n))
 }
 
 func (w *lane) writeOut() int {
@@ -185,13 +181,13 @@ func (w *lane) splice() int {
 		}
 		w.pipe = p
 	}
-	n, err := transfer(w.pair.fds[w.which], w.pipe.w, pipeSize)
+	n, err := transfer(w.pair.fd(w.which), int(w.pipe.w), pipeSize)
 	if n < bulkEnd && err != unix.EAGAIN {
 		w.bulk = 0
 	}
 	switch {
 	case n > 0:
-		w.piped = n
+		w.piped = int32(n)
 		return n
 	case err == unix.EAGAIN:
 		w.readable = false
@@ -204,11 +200,11 @@ func (w *lane) splice() int {
 
 // drain gives dst what is in the pipe.
 func (w *lane) drain() int {
-	n, err := transfer(w.pipe.r, w.pair.fds[1-w.which], w.piped)
+	n, err := transfer(int(w.pipe.r), w.pair.fd(1-w.which), int(w.piped))
 	switch {
 	case n > 0:
 		w.count(n)
-		w.piped -= n
+		w.piped -= int32(n)
 		if w.piped == 0 && w.bulk < bulkReads {
 			w.returnPipe()
 		}
@@ -233,7 +229,7 @@ func (w *lane) returnPipe() {
 	switch {
 	case w.pipe == pipe{}:
 	case w.piped > 0: // which nobody will take
-		w.pipe.close()
+		w.pair.loop.losePipe(w.pipe)
 	default:
 		w.pair.loop.putPipe(w.pipe)
 	}
@@ -293,5 +289,5 @@ func (w *lane) leave() {
 		w.shaped.leave()
 	}
 	w.returnPipe()
-	w.out, w.early = nil, nil
+	w.out = nil
 }

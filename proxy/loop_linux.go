@@ -16,6 +16,7 @@ import (
 // loop is one thread of the [engine]. All that it has is its own, but for what
 // is posted to it.
 type loop struct {
+	server             *Server
 	epoll, timer, bell int // the bell is an eventfd
 
 	clock Clock
@@ -23,11 +24,12 @@ type loop struct {
 	armed time.Duration // what the timer is set for
 	due   deadlines
 
-	sides     []side // by descriptor; of no pair if it is not one of ours
+	pairs     []*pair // by the descriptors of both connections
 	acceptors map[int]*acceptor
 	again     []*lane
 	buf       []byte
-	pipes     []pipe
+	pipes     []pipe // that are spare, of allPipes
+	allPipes  int
 	ending    bool // of the run
 	cutting   bool // every flow ends at once
 	stopped   bool
@@ -37,18 +39,12 @@ type loop struct {
 	closed bool // nothing that is posted is done any more
 }
 
-// side is one connection of a pair: that of the client, which the link to the
-// server reads and the other one writes, or that of the upstream.
-type side struct {
-	pair  *pair
-	which faults.Link // that reads it
-}
-
 // bufferSize is what a read takes at most. It fits the caches of a processor.
 const bufferSize = 128 << 10
 
-func newLoop(clock Clock) (l *loop, err error) {
-	l = &loop{epoll: -1, timer: -1, bell: -1, clock: clock, armed: faults.Never, buf: make([]byte, bufferSize)}
+func newLoop(s *Server) (l *loop, err error) {
+	clock := s.Clock
+	l = &loop{server: s, epoll: -1, timer: -1, bell: -1, clock: clock, armed: faults.Never, buf: make([]byte, bufferSize)}
 	defer func() {
 		if err != nil {
 			l.close()
@@ -136,8 +132,8 @@ func (l *loop) run() {
 				// of another connection, which then looks for nothing.
 				if a := l.acceptors[fd]; a != nil {
 					a.accept(l)
-				} else if s := l.sides[fd]; s.pair != nil {
-					s.pair.happened(s.which, e.Events)
+				} else if p := l.pairs[fd]; p != nil {
+					p.happened(p.reads(fd), e.Events)
 				}
 			}
 		}
@@ -192,11 +188,12 @@ func (l *loop) later(w *lane) {
 
 // add has a pair be told of what happens to its connections.
 func (l *loop) add(p *pair) error {
-	for which, fd := range p.fds {
-		if fd >= len(l.sides) {
-			l.sides = append(l.sides, make([]side, fd+1-len(l.sides)+len(l.sides)/2)...)
+	for which := range p.fds {
+		fd := p.fd(faults.Link(which))
+		if fd >= len(l.pairs) {
+			l.pairs = append(l.pairs, make([]*pair, fd+1-len(l.pairs)+len(l.pairs)/4)...)
 		}
-		l.sides[fd] = side{p, faults.Link(which)}
+		l.pairs[fd] = p
 		events := uint32(arrives)
 		if p.writes[which] {
 			events = noRoom
@@ -210,8 +207,9 @@ func (l *loop) add(p *pair) error {
 
 // remove closes the connections of a pair, with a reset if it says so.
 func (l *loop) remove(p *pair, reset [2]bool) {
-	for which, fd := range p.fds {
-		l.sides[fd] = side{}
+	for which := range p.fds {
+		fd := p.fd(faults.Link(which))
+		l.pairs[fd] = nil
 		if reset[which] {
 			resetFD(fd)
 		}
@@ -219,23 +217,23 @@ func (l *loop) remove(p *pair, reset [2]bool) {
 	}
 }
 
-// pairs are those that the loop carries.
-func (l *loop) pairs(do func(*pair)) {
-	for _, s := range l.sides {
-		if s.pair != nil && s.which == faults.ToServer {
-			do(s.pair)
+// each does something to every pair that the loop carries.
+func (l *loop) each(do func(*pair)) {
+	for fd, p := range l.pairs {
+		if p != nil && p.reads(fd) == faults.ToServer {
+			do(p)
 		}
 	}
 }
 
 func (l *loop) ends() {
 	l.ending = true
-	l.pairs(func(p *pair) { p.move() })
+	l.each((*pair).move)
 }
 
 func (l *loop) cutOff() {
 	l.cutting = true
-	l.pairs(func(p *pair) { p.finish(ErrEnded) })
+	l.each(func(p *pair) { p.finish(ErrEnded) })
 }
 
 func (l *loop) stop() {
@@ -245,14 +243,14 @@ func (l *loop) stop() {
 }
 
 // pipe is what splice(2) moves bytes through. It is empty between uses.
-type pipe struct{ r, w int }
+type pipe struct{ r, w int32 }
 
 const (
 	// pipeSize is the largest pipe that needs no privilege.
 	pipeSize = 1 << 20
-	// sparePipes is how many are kept: more than a few never move bytes at the
-	// same time.
-	sparePipes = 16
+	// mostPipes is how many a loop has. More than a few never move bytes at the
+	// same time, unless their peers do not take them.
+	mostPipes = 16
 )
 
 var errNoPipe = errors.New("no pipe")
@@ -263,24 +261,28 @@ func (l *loop) getPipe() (pipe, error) {
 		l.pipes = l.pipes[:n-1]
 		return p, nil
 	}
+	if l.allPipes == mostPipes {
+		return pipe{}, errNoPipe
+	}
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		return pipe{}, errNoPipe
 	}
 	// A smaller one works, too.
 	_, _ = unix.FcntlInt(uintptr(fds[0]), unix.F_SETPIPE_SZ, pipeSize)
-	return pipe{fds[0], fds[1]}, nil
+	l.allPipes++
+	return pipe{int32(fds[0]), int32(fds[1])}, nil
 }
 
-func (l *loop) putPipe(p pipe) {
-	if len(l.pipes) == sparePipes {
-		p.close()
-		return
-	}
-	l.pipes = append(l.pipes, p)
+func (l *loop) putPipe(p pipe) { l.pipes = append(l.pipes, p) }
+
+// losePipe closes a pipe with the bytes in it.
+func (l *loop) losePipe(p pipe) {
+	p.close()
+	l.allPipes--
 }
 
 func (p pipe) close() {
-	_ = unix.Close(p.r)
-	_ = unix.Close(p.w)
+	_ = unix.Close(int(p.r))
+	_ = unix.Close(int(p.w))
 }

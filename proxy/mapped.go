@@ -31,12 +31,12 @@ func (s *Server) mapped(c *net.TCPConn, m mapping.Mapping) {
 		s.clients.give(s.newClient(c, &m))
 		return
 	}
-	s.carryMapped(s.openMapped(addrPort(c.RemoteAddr()), m), c, m)
+	s.carryMapped(s.openMapped(addrPort(c.RemoteAddr()), m, m.Target()), c, m)
 }
 
-// openMapped opens the flow of a client of a mapping.
-func (s *Server) openMapped(client netip.AddrPort, m mapping.Mapping) *Flow {
-	f := s.open(&Flow{Entry: EntryMapping, Client: client, Host: m.Target(), secured: m.TLS != mapping.NoTLS})
+// openMapped opens the flow of a client of a mapping to a target.
+func (s *Server) openMapped(client netip.AddrPort, m mapping.Mapping, target string) *Flow {
+	f := s.open(&Flow{Entry: EntryMapping, Client: client, Host: target, secured: m.TLS != mapping.NoTLS})
 	f.Matched = s.matches(m.Host, m.Port, s.addresses(s.ctx, m.Host))
 	return f
 }

@@ -16,11 +16,10 @@ import (
 // direction. It owns both connections, and ends the flow.
 type pair struct {
 	loop   *loop
-	server *Server
 	flow   *Flow
-	fds    [2]int  // of the client and the upstream: by the link that reads it
-	ended  [2]bool // whether we have sent the end of the stream there
-	writes [2]bool // whether the loop is told when there is room
+	fds    [2]int32 // of the client and the upstream: by the link that reads it
+	ended  [2]bool  // whether we have sent the end of the stream there
+	writes [2]bool  // whether the loop is told when there is room
 	lanes  [2]lane
 	fate
 	connecting bool      // to the upstream
@@ -34,8 +33,10 @@ const (
 	noRoom  = arrives | unix.EPOLLOUT
 )
 
-func (s *Server) newPair(f *Flow, fds [2]int, early []byte) *pair {
-	p := &pair{server: s, flow: f, fds: fds}
+// newPair prepares the pair of a flow for a loop, which is to [pair.begin] it.
+func (l *loop) newPair(f *Flow, fds [2]int, early []byte) *pair {
+	s := l.server
+	p := &pair{loop: l, flow: f, fds: [2]int32{int32(fds[0]), int32(fds[1])}}
 	for which := range p.lanes {
 		w := &p.lanes[which]
 		w.pair, w.which = p, faults.Link(which)
@@ -43,15 +44,19 @@ func (s *Server) newPair(f *Flow, fds [2]int, early []byte) *pair {
 			w.shaped = newShaped(w, s.shape(f, w.which, chain))
 		}
 	}
-	p.lanes[faults.ToServer].early = early
+	if w := &p.lanes[faults.ToServer]; w.shaped != nil {
+		w.shaped.early = early
+	} else {
+		w.out = early
+	}
 	return p
 }
 
-// begin has a loop carry the pair.
-func (p *pair) begin(l *loop) {
-	p.loop = l
+// begin has the loop carry the pair.
+func (p *pair) begin() {
+	l := p.loop
 	// On this host it is connected by now, which saves being told.
-	p.connecting = p.connecting && poll(p.fds[faults.ToClient], unix.POLLOUT) != unix.POLLOUT
+	p.connecting = p.connecting && poll(p.fd(faults.ToClient), unix.POLLOUT) != unix.POLLOUT
 	p.writes[faults.ToClient] = p.connecting
 	err := l.add(p)
 	if l.cutting {
@@ -61,7 +66,7 @@ func (p *pair) begin(l *loop) {
 		p.finish(err)
 		return
 	}
-	if p.server.expiry(p.flow).At != faults.Never {
+	if p.loop.server.expiry(p.flow).At != faults.Never {
 		p.expiry = &deadline{ring: p.expire}
 		p.expire()
 	}
@@ -70,7 +75,7 @@ func (p *pair) begin(l *loop) {
 
 // connected is called when the upstream is, or will not be.
 func (p *pair) connected() {
-	fd := p.fds[faults.ToClient]
+	fd := p.fd(faults.ToClient)
 	errno, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
 	if err == nil && errno != 0 {
 		err = syscall.Errno(errno)
@@ -86,15 +91,25 @@ func (p *pair) connected() {
 
 // expire ends the flow if the time has come at which a fault resets it.
 func (p *pair) expire() {
-	next := p.server.expiry(p.flow)
+	next := p.loop.server.expiry(p.flow)
 	if next.At > p.loop.clock.Now() {
 		p.loop.due.set(p.expiry, next.At)
 		return
 	}
 	e := faults.Effect{Fault: next.Fault, Tried: 1, Hit: 1}
-	p.flow.did[faults.ToClient].add(e, 0, p.loop.clock.Now())
-	p.server.Observer.Injected(p.flow, faults.ToClient, e, 0)
+	p.flow.did.of(faults.ToClient).add(e, 0, p.loop.clock.Now())
+	p.loop.server.Observer.Injected(p.flow, faults.ToClient, e, 0)
 	p.finish(faults.ErrReset)
+}
+
+func (p *pair) fd(which faults.Link) int { return int(p.fds[which]) }
+
+// reads is which link reads a connection of the pair.
+func (p *pair) reads(fd int) faults.Link {
+	if p.fd(faults.ToServer) == fd {
+		return faults.ToServer
+	}
+	return faults.ToClient
 }
 
 // happened is told what happened to a connection.
@@ -140,7 +155,7 @@ func (p *pair) awaitRoom(to faults.Link) {
 		return
 	}
 	p.writes[to] = true
-	if err := p.loop.watch(unix.EPOLL_CTL_MOD, p.fds[to], noRoom); err != nil {
+	if err := p.loop.watch(unix.EPOLL_CTL_MOD, p.fd(to), noRoom); err != nil {
 		p.finish(err)
 	}
 }
@@ -148,13 +163,13 @@ func (p *pair) awaitRoom(to faults.Link) {
 // sendEnd sends the end of the stream.
 func (p *pair) sendEnd(to faults.Link) error {
 	p.ended[to] = true
-	return unix.Shutdown(p.fds[to], unix.SHUT_WR)
+	return unix.Shutdown(p.fd(to), unix.SHUT_WR)
 }
 
 // endOf is what it means that reading came to an end. The kernel tells of a
 // reset once: if that was our write, it looks as if the peer had finished.
 func (p *pair) endOf(which faults.Link) error {
-	if p.lanes[1-which].state == laneGone && !p.ended[which] && tornFD(p.fds[which]) {
+	if p.lanes[1-which].state == laneGone && !p.ended[which] && tornFD(p.fd(which)) {
 		return syscall.ECONNRESET
 	}
 	return io.EOF
@@ -193,8 +208,8 @@ func (p *pair) close(reset [2]bool) {
 	for which := range p.lanes {
 		f.Bytes[which] = p.lanes[which].bytes
 	}
-	p.server.end(f)
-	p.server.done()
+	p.loop.server.end(f)
+	p.loop.server.done()
 }
 
 // lose notes that a link has gone dark.
@@ -225,7 +240,7 @@ func (p *pair) laneEnded(w *lane, err error) {
 	other := &p.lanes[1-w.which]
 	if err == nil {
 		w.state = laneDone
-		if w.broken && poll(p.fds[w.which], 0)&unix.POLLERR != 0 {
+		if w.broken && poll(p.fd(w.which), 0)&unix.POLLERR != 0 {
 			p.finish(syscall.ECONNRESET)
 			return
 		}

@@ -283,7 +283,9 @@ func (s *Server) matches(host string, port uint16, addrs func() []netip.Addr) bo
 func (s *Server) open(f *Flow) *Flow {
 	f.ID = s.flows.Add(1)
 	f.Started = s.Clock.Now()
-	f.did = newTallies()
+	if len(s.Plan.Faults) > 0 {
+		f.did = &tallies{}
+	}
 	s.Observer.FlowOpened(f)
 	return f
 }
@@ -304,7 +306,7 @@ func (s *Server) end(f *Flow) {
 	if by := (*FaultError)(nil); errors.As(f.Err, &by) {
 		f.EndedBy = EndFault
 	}
-	f.Injected = append(f.did[faults.ToServer].told(faults.ToServer), f.did[faults.ToClient].told(faults.ToClient)...)
+	f.Injected = f.did.told()
 	f.Lasted = s.Clock.Now() - f.Started
 	s.Observer.FlowEnded(f)
 }

@@ -108,7 +108,7 @@ func (a *attempt) tell(waited bool, late time.Duration) {
 			if e.Hit > 0 || e.Delay == faults.Never {
 				a.by = a.server.Plan.Faults[e.Fault].Name()
 			}
-			a.flow.did[link].add(e, late, now)
+			a.flow.did.of(faults.Link(link)).add(e, late, now)
 			a.server.Observer.Injected(a.flow, faults.Link(link), e, late)
 		}
 	}

@@ -18,6 +18,7 @@ type shaped struct {
 	leaves  piece
 	leaving bool // leaves is being written
 
+	early   []byte // was read from src before
 	reads   reading
 	rest    []byte // has arrived, and found no room
 	restAt  time.Duration
@@ -177,9 +178,9 @@ func (h *shaped) take() int {
 	if h.hold > now {
 		return 0
 	}
-	if len(w.early) > 0 {
-		early := w.early
-		w.early = nil
+	if len(h.early) > 0 {
+		early := h.early
+		h.early = nil
 		h.admit(now, early, nil)
 		return len(early)
 	}
@@ -292,7 +293,7 @@ func (h *shaped) swallowed(end error) {
 // flushes has something done when a connection's peer has all that was sent to
 // it. The kernel tells of that only when asked.
 func (h *shaped) flushes(to faults.Link, then func()) {
-	h.flush = &flushing{fd: h.lane.pair.fds[to], again: flushAgain, then: then}
+	h.flush = &flushing{fd: h.lane.pair.fd(to), again: flushAgain, then: then}
 	h.askFlushed()
 }
 

@@ -21,8 +21,24 @@ type second struct {
 	bytes  int64
 }
 
-// newTallies are those of a flow, by [faults.Link].
-func newTallies() [2]*tally { return [2]*tally{{}, {}} }
+// tallies are those of a flow, by [faults.Link].
+type tallies [2]tally
+
+// of gives that of a link; nil if there are none.
+func (t *tallies) of(link faults.Link) *tally {
+	if t == nil {
+		return nil
+	}
+	return &t[link]
+}
+
+// told gives the sums of both.
+func (t *tallies) told() []Injection {
+	if t == nil {
+		return nil
+	}
+	return append(t[faults.ToServer].told(faults.ToServer), t[faults.ToClient].told(faults.ToClient)...)
+}
 
 func (t *tally) add(e faults.Effect, late, now time.Duration) {
 	t.mu.Lock()

@@ -92,17 +92,20 @@ func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shapi
 
 // chain is what the run's faults do to one link of a flow.
 func (s *Server) chain(f *Flow, which faults.Link, carrier faults.Carrier) *faults.Chain {
-	if !f.Matched {
-		return &faults.Chain{}
+	if !f.Matched || len(s.Plan.Faults) == 0 {
+		return noFaults
 	}
 	return s.Plan.Chain(f.ID, which, carrier)
 }
+
+// noFaults is the chain of links that nothing is done to.
+var noFaults = &faults.Chain{}
 
 // shape prepares a link of a flow for them.
 func (s *Server) shape(f *Flow, which faults.Link, chain *faults.Chain) shaping {
 	return shaping{
 		chain: chain, clock: s.Clock, life: life{ending: s.ending},
-		tally: f.did[which], meter: &meter{all: &s.gauges.carried[which]}, store: &s.gauges.store,
+		tally: f.did.of(which), meter: &meter{all: &s.gauges.carried[which]}, store: &s.gauges.store,
 		injected: func(e faults.Effect, late time.Duration) { s.Observer.Injected(f, which, e, late) },
 	}
 }

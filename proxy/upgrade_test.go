@@ -205,7 +205,7 @@ func TestTunnelToTLS(t *testing.T) {
 			s := &Server{Clock: NewClock(), tunnels: make(map[*tunnel]struct{})}
 			carried := make(chan error, 1)
 			go func() {
-				f := &Flow{did: newTallies()}
+				f := &Flow{did: &tallies{}}
 				toServer, toClient := s.shapes(f)
 				toServer.src, toClient.src = inner, upstream
 				carried <- s.join(f, inner, upstream, toServer, toClient)
