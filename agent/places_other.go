@@ -1,0 +1,12 @@
+//go:build !linux
+
+package agent
+
+import "errors"
+
+// NamedNetns are none here.
+func NamedNetns() []string { return nil }
+
+func checkNetns([]string) error { return nil }
+
+func openPlaces([]string) ([]*place, error) { return nil, errors.ErrUnsupported }
