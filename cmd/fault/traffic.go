@@ -19,7 +19,6 @@ type trafficFlags struct {
 	process      text
 	pid          processID
 	cgroup       text
-	netns        namespaces
 	proxyAddress listenAddress
 	noProxy      bool
 	mappings     mappings
@@ -62,11 +61,6 @@ func addTrafficFlags(cmd *cobra.Command) *trafficFlags {
 		"The number is that of the initial pid namespace. Children are other processes. It wins over `--capture-process`.")
 	more(s.value(&f.cgroup, "cgroup", "intercept only this cgroup2 folder and below", "FAULT_CGROUP"),
 		"A folder such as `/sys/fs/cgroup/system.slice`, or its path below the mount: `/system.slice`.")
-	more(s.value(&f.netns, "netns", "intercept in these network namespaces; repeatable", "FAULT_NETNS"),
-		"Each is a name of `ip netns`, a path such as `/proc/PID/ns/net`, the id of a process in it, or `self`, which is that of fault itself and the default; a list has commas. "+
-			"There is a listener in each, at the same port, and upstreams are dialled from inside. Connections of other namespaces are left alone. "+
-			"A namespace whose name or process has gone, and in which no process is, is let go; the run goes on. "+
-			"Clients that ask for a proxy, mappings and look-ups of names stay in fault's own. It takes `cap_sys_admin`.")
 	more(s.value(&f.proxyAddress, "proxy-address", "listen here; port 0 is any", "FAULT_HTTP_PROXY_ADDRESS", "FAULT_PROXY_ADDRESS"),
 		"Clients that ask for a proxy find it here: HTTP, forward and CONNECT. It is where intercepted connections are diverted to, too. "+
 			"The address is one of IPv4; a name and a URL with host and port are understood.")
