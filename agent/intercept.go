@@ -50,9 +50,6 @@ func prepare(ctx context.Context, cfg *Config, start *steps) (*interception, err
 	if !i.wanted {
 		return i, nil
 	}
-	if err := checkNetns(cfg.Netns); err != nil {
-		return i, err
-	}
 	// Privilege first: the explicit proxy need not know addresses of names.
 	if err := i.refused(cfg, bpf.Check()); err != nil || !i.wanted {
 		return i, err

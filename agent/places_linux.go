@@ -16,15 +16,21 @@ func NamedNetns() []string {
 	return names
 }
 
-// checkNetns says whether there is what the user calls a network namespace.
-func checkNetns(asked []string) error {
-	for _, called := range asked {
-		if called == OwnNetns {
-			continue
+// CheckNetns returns a [SettingError] if there is nothing that can be meant by one
+// of [Config.Netns]. It changes nothing, and takes no privilege.
+func CheckNetns(called string) error {
+	if called == OwnNetns {
+		return nil
+	}
+	path, err := netns.Find(called)
+	if err == nil {
+		var ns *netns.NS
+		if ns, err = netns.Open(path); err == nil {
+			return ns.Close()
 		}
-		if _, err := netns.Find(called); err != nil {
-			return netnsError(called, err)
-		}
+	}
+	if wrong := netnsError(called, err); wrong.Usage {
+		return wrong
 	}
 	return nil
 }
@@ -104,7 +110,7 @@ func (o *otherNetns) Abandoned() bool { return !o.ns.IsAt(o.path) && !o.ns.Inhab
 func (o *otherNetns) Close() error { return errors.Join(o.Thread.Close(), o.ns.Close()) }
 
 // netnsError says what is wrong with what a user calls a namespace.
-func netnsError(called string, err error) error {
+func netnsError(called string, err error) *SettingError {
 	e := &SettingError{Flag: "netns", Value: called, Err: err}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENXIO):

@@ -98,6 +98,7 @@ func TestWarnings(t *testing.T) {
 		"explicit": {
 			"not-intercepting: nothing is intercepted: cap_bpf is missing (uid 1000)",
 			"no-meaning: --capture-pid 4711 means nothing: no connections are intercepted",
+			"no-meaning: --netns blue,self means nothing: no connections are intercepted",
 		},
 		"mappings": {
 			"no-meaning: http-response answers no datagrams: it means nothing for --proxy udp:5353=8.8.8.8:53",

@@ -54,7 +54,7 @@ func (f *reachFlags) check(traffic *trafficFlags, line *commandLine) error {
 	needs := ""
 	switch {
 	case traffic.intercepts():
-		return nil
+		return f.checkNamespaces()
 	case f.reset:
 		needs = line.called("reset-existing")
 	case f.quic.value == blockQUIC:
@@ -63,4 +63,14 @@ func (f *reachFlags) check(traffic *trafficFlags, line *commandLine) error {
 		return nil
 	}
 	return usage(needs+" needs --upstream, which says which connections", "`--upstream '*'` means all of them")
+}
+
+// checkNamespaces wants those that are asked for to be there.
+func (f *reachFlags) checkNamespaces() error {
+	for _, one := range f.netns {
+		if err := agent.CheckNetns(one); err != nil {
+			return err
+		}
+	}
+	return nil
 }

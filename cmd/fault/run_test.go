@@ -113,7 +113,7 @@ func TestCapture(t *testing.T) {
 	for args, want := range map[string]string{
 		"run --stealth --capture-process curl":                       "*",
 		"run --transparent on --capture-pid 7":                       "*",
-		"run --stealth --netns a -u !10.0.0.0/8":                     "!10.0.0.0/8,*",
+		"run --stealth --netns self -u !10.0.0.0/8":                  "!10.0.0.0/8,*",
 		"run --stealth --cgroup /x -u !10.0.0.0/8":                   "!10.0.0.0/8,*",
 		"run --stealth --capture-process curl --upstream db:5432":    "db:5432",
 		"run --capture-process curl --upstream db:5432 -u 10.0.0.1":  "db:5432,10.0.0.1",
