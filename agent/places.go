@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"strings"
-	"syscall"
 
 	"go.uber.org/zap"
 
@@ -56,18 +55,18 @@ func (p *place) do(f func() error) error {
 // listen opens a listener in another namespace.
 func (p *place) listen(ctx context.Context, at netip.AddrPort) error {
 	err := p.inside.Do(func() (err error) {
+		if lo, err := net.InterfaceByName("lo"); err == nil && lo.Flags&net.FlagUp == 0 { // to listen would do no good
+			return &SettingError{
+				Flag: "netns", Value: p.called, Err: errors.New("its loopback device is down, and connections could not get to us"),
+				Hint: "`ip link set lo up` in there, as in `ip -n NAME link set lo up`",
+			}
+		}
 		p.listener, err = listenTCP(ctx, "tcp4", at.String(), "")
 		return err
 	})
-	var busy *ListenError
-	switch {
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return &SettingError{
-			Flag: "netns", Value: p.called, Err: fmt.Errorf("%v is no address there: its loopback device is down", at.Addr()),
-			Hint: "`ip link set lo up` in there, as in `ip -n NAME link set lo up`",
-		}
-	case errors.As(err, &busy):
-		busy.Netns = p.called
+	var failed *ListenError
+	if errors.As(err, &failed) {
+		failed.Netns = p.called
 	}
 	return err
 }
