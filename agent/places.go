@@ -156,8 +156,10 @@ func (i *interception) diverted(cfg *Config) (netip.Addr, error) {
 
 // here is the place with an inode, if it has not been left.
 func (i *interception) here(inode uint64) *place {
-	for _, p := range i.staying() {
-		if p.inode == inode {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, p := range i.places {
+		if p.inode == inode && !p.left {
 			return p
 		}
 	}
@@ -200,7 +202,7 @@ func (i *interception) leaveAbandoned() []string {
 	return names
 }
 
-// leave closes what is open in the places.
+// leave closes what is open in the places; it may be called again.
 func (i *interception) leave() {
 	for _, p := range i.staying() {
 		p.close()

@@ -86,6 +86,12 @@ func TestNamespaces(t *testing.T) {
 	}
 	for _, h := range all {
 		slowed(h, h != unasked)
+		for _, closed := range []string{"192.0.2.10:9", "[2001:db8::10]:9"} {
+			_, stderr, code := finish(t, h, (visitor{network: "tcp", address: closed}).command(t))
+			if code != 1 || !strings.Contains(stderr, "connect: connection refused") {
+				t.Errorf("a visit to %s ends with %d, %s", closed, code, stderr)
+			}
+		}
 	}
 	begun := awaitStart(t, path).Interception
 	var called []string
@@ -101,8 +107,8 @@ func TestNamespaces(t *testing.T) {
 		flows[f.Process.Netns]++
 	}
 	for _, h := range all[:4] {
-		if n := flows[h.ns.Inode()]; n != len(echoes) {
-			t.Errorf("%d flows of namespace %d, want %d", n, h.ns.Inode(), len(echoes))
+		if n := flows[h.ns.Inode()]; n != 2*len(echoes) {
+			t.Errorf("%d flows of namespace %d, want %d", n, h.ns.Inode(), 2*len(echoes))
 		}
 	}
 
@@ -141,7 +147,7 @@ func TestNamespaces(t *testing.T) {
 	a.signal(t, syscall.SIGTERM)
 	a.endsWithin(t, patience, 0)
 	last := readEvents(t, path).summaries[0]
-	if last.LeftAlone["other-netns"] != uint64(len(echoes)) || last.Flows.Errors != 0 {
+	if last.LeftAlone["other-netns"] != uint64(2*len(echoes)) || last.Flows.Errors != uint64(4*len(echoes)) || last.Errors["refused"] != last.Flows.Errors {
 		t.Errorf("the summary is %+v", last)
 	}
 }
