@@ -40,8 +40,8 @@ var hooks = []struct {
 }
 
 // Neighbours finds the programs of others on the topmost cgroup that this process
-// can see and on all below. It needs CAP_NET_ADMIN, and for their names
-// CAP_SYS_ADMIN.
+// can see and on all below. It needs CAP_BPF and CAP_NET_ADMIN, and for their
+// names CAP_SYS_ADMIN.
 func Neighbours() ([]Neighbour, error) {
 	ours, err := programNames()
 	if err != nil {

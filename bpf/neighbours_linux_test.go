@@ -81,7 +81,7 @@ func TestNeighbours(t *testing.T) {
 	}
 
 	t.Run("without cap_sys_admin", func(t *testing.T) {
-		withOnly(t, unix.CAP_NET_ADMIN)
+		withOnly(t, unix.CAP_BPF, unix.CAP_NET_ADMIN)
 		for _, n := range find() {
 			if n.Name != "" {
 				t.Errorf("%+v has a name, which takes CAP_SYS_ADMIN", n)

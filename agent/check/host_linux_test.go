@@ -65,7 +65,7 @@ func TestHosts(t *testing.T) {
 		}, "no, " + noCaps.What, []Probe{
 			{"capabilities", Missing, "cap_bpf, cap_net_admin, cap_perfmon: nothing is intercepted (uid 1000)", bpf.Setcap},
 			{"programs", Unknown, "not tried: " + noCaps.What, ""},
-			{"others", Unknown, "cap_net_admin is missing, which asking for BPF programs of others takes", ""},
+			{"others", Unknown, "asking for BPF programs of others takes cap_bpf and cap_net_admin", ""},
 			{"namespaces", Missing, "cap_sys_admin: `--netns` has this network namespace alone", "use sudo where others are meant"},
 			{"left behind", Unknown, "cap_sys_admin is missing, which listing what is attached takes", ""}}},
 		"no cap_perfmon": {func(h *host) { h.missing, h.trial.IPv6 = []string{"cap_perfmon"}, noPerfmon }, "yes, except IPv6", []Probe{

@@ -65,7 +65,7 @@ func (h *host) neighboursProbe() Probe {
 		p.State, p.Text = Unknown, "there is no cgroup2"
 		return p
 	case errors.Is(h.neighboursErr, fs.ErrPermission):
-		p.State, p.Text = Unknown, "cap_net_admin is missing, which asking for BPF programs of others takes"
+		p.State, p.Text = Unknown, "asking for BPF programs of others takes cap_bpf and cap_net_admin"
 		return p
 	case h.neighboursErr != nil:
 		p.State, p.Text = Unknown, h.neighboursErr.Error()
