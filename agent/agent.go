@@ -56,6 +56,10 @@ type Config struct {
 	Upstreams upstream.Set
 	// Transparent says whether to intercept.
 	Transparent Transparent
+	// Netns are the network namespaces whose connections are intercepted, each
+	// by its name, a path or a process in it; [OwnNetns] is the agent's own. None
+	// is the same as that one alone.
+	Netns []string
 	// Cgroup is the subtree whose processes are intercepted; empty for all.
 	Cgroup string
 	// Process is the name of the processes that are intercepted, PID the one
@@ -162,18 +166,24 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		return notStarted(ctx, &cfg, err)
 	}
 	defer cut.endAttacher()
-	at, err := listen(ctx, &cfg, cut.wanted)
+	if err := cut.enter(&cfg); err != nil {
+		return notStarted(ctx, &cfg, err)
+	}
+	defer cut.leave()
+	at, err := listen(ctx, &cfg, cut)
 	if err != nil {
 		return notStarted(ctx, &cfg, err)
 	}
 	defer at.close()
+	cut.answer()
 	cut.drop(&cfg)
-	if err := cut.attach(ctx, &cfg, at.proxy, start); err != nil {
+	if err := cut.attach(ctx, &cfg, start); err != nil {
 		return notStarted(ctx, &cfg, err)
 	}
 	defer cut.close()
-	if cfg.NoProxy && cut.programs == nil {
-		at.closeProxy()
+	if cut.programs == nil {
+		cut.leave()
+		at.explicitOnly(&cfg)
 	}
 	clock, err := proxy.NewExactClock(cfg.Precise)
 	if err != nil {
@@ -248,6 +258,8 @@ type SettingError struct {
 	Err         error
 	// Hint says what to do.
 	Hint string
+	// Usage says that there is no such value, whatever the host has.
+	Usage bool
 }
 
 // Error names the flag, the value and the cause.

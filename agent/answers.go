@@ -39,6 +39,11 @@ func (a answers) Status() control.Status {
 	if r.scene.proxy.IsValid() {
 		s.Listen = r.scene.proxy.String()
 	}
+	if r.scene.intercepts && len(r.cfg.Netns) > 0 {
+		for _, p := range r.cut.staying() {
+			s.Netns = append(s.Netns, p.called)
+		}
+	}
 	r.stateMu.Lock()
 	s.Paused, s.Ending = r.paused.Load(), r.ending
 	for _, state := range r.states {

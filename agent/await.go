@@ -2,11 +2,13 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
 )
@@ -31,6 +33,7 @@ func (r *reporter) await(ctx context.Context, control *Control) Reason {
 		}},
 		{at: nextProgress(0), do: r.progress},
 		{at: openAfter, do: func(now time.Duration) time.Duration { return r.young.grown(now, r.stillOpen) }},
+		{do: r.leaveAbandoned},
 		{do: r.followStates},
 		{do: r.tailRest},
 	}
@@ -61,6 +64,20 @@ func (r *reporter) await(ctx context.Context, control *Control) Reason {
 		}
 		timer.Reset(next - r.clock.Now())
 	}
+}
+
+// watchEvery is how often it is looked whether network namespaces have gone.
+const watchEvery = 500 * time.Millisecond
+
+// leaveAbandoned tells of network namespaces that have gone.
+func (r *reporter) leaveAbandoned(now time.Duration) time.Duration {
+	if len(r.cut.others()) == 0 {
+		return faults.Never
+	}
+	for _, name := range r.cut.leaveAbandoned() {
+		r.warning(warning{code: "netns-gone", text: fmt.Sprintf("the network namespace %s has gone: the run goes on without it", lines.Shown(name, 64))})
+	}
+	return now + watchEvery
 }
 
 // stillOpen tells of a flow that has been open for long.

@@ -25,36 +25,45 @@ func canReset() error {
 	return sockdiag.CanReset()
 }
 
-// meetExisting finds the connections of this network namespace that would be
-// diverted if they were made now, and resets them if it is told to. New ones
-// are diverted already, so that none is missed, and none that was reset can
-// come back past us. Nil is that the kernel cannot tell.
+// placed is a connection and where it is.
+type placed struct {
+	sockdiag.Connection
+	place *place
+}
+
+// meetExisting finds the connections that would be diverted if they were made
+// now, and resets them if it is told to. New ones are diverted already, so that
+// none is missed, and none that was reset can come back past us. Nil is that the
+// kernel cannot tell.
 func meetExisting(ctx context.Context, cfg *Config, i *interception) (*existing, error) {
-	all, err := sockdiag.Connections()
-	if err != nil {
-		i.log.Warn("look for connections that are open", zap.Error(err))
-		return nil, nil
-	}
 	cgroups, err := i.cgroups(cfg)
 	if err != nil {
 		return nil, err
 	}
-	diverts, proxy := bpf.Diverts(rules(*i.meant.Load())), reachable(addrPort(i.listener.Addr()))
+	diverts := bpf.Diverts(rules(*i.meant.Load()))
+	var all []placed
 	var inodes []uint64
-	all = slices.DeleteFunc(all, func(c sockdiag.Connection) bool {
-		native6 := c.IPv6 && c.Remote.Addr().Is6()
-		if c.Direction == sockdiag.Incoming || c.Remote == proxy || !diverts(c.Remote) ||
-			c.Device > loopbackDevice || native6 && i.programs.IPv6() != nil || cgroups != nil && !cgroups[c.Cgroup] {
-			return true
+	for _, p := range i.places {
+		var open []sockdiag.Connection
+		err := p.do(func() (err error) { open, err = sockdiag.Connections(); return err })
+		if err != nil {
+			i.log.Warn("look for connections that are open", zap.Error(err))
+			return nil, nil
 		}
-		inodes = append(inodes, c.Inode)
-		return false
-	})
+		for _, c := range open {
+			native6 := c.IPv6 && c.Remote.Addr().Is6()
+			if c.Direction == sockdiag.Incoming || c.Remote == i.at || !diverts(c.Remote) ||
+				c.Device > loopbackDevice || native6 && i.programs.IPv6() != nil || cgroups != nil && !cgroups[c.Cgroup] {
+				continue
+			}
+			all, inodes = append(all, placed{c, p}), append(inodes, c.Inode)
+		}
+	}
 	e := &existing{left: make(map[existingGroup]int)}
 	if len(all) == 0 {
 		return e, nil
 	}
-	holders, agents := procfs.HoldersOf(inodes), agentProcesses(ctx)
+	holders, agents := procfs.HoldersOf(inodes), i.agentProcesses(ctx)
 	for _, c := range all {
 		of := holders[c.Inode]
 		isMeant := func(p procfs.Process) bool { return targets(cfg, p) }
@@ -68,7 +77,7 @@ func meetExisting(ctx context.Context, cfg *Config, i *interception) (*existing,
 			// In doubt it stays: nobody is to lose what was not asked for.
 			others := slices.ContainsFunc(of, func(p procfs.Process) bool { return !isMeant(p) })
 			if c.Direction == sockdiag.Outgoing && len(of) > 0 && !others {
-				if err := c.Reset(); err != nil {
+				if err := c.place.do(c.Reset); err != nil {
 					return nil, &SettingError{Flag: "reset-existing", Err: err}
 				}
 				e.reset++
@@ -101,13 +110,18 @@ func targets(cfg *Config, p procfs.Process) bool {
 	return true
 }
 
-// agentProcesses are the agents of this namespace, with this one: what they
-// dial is not diverted.
-func agentProcesses(ctx context.Context) map[int]bool {
+// agentProcesses are the agents of the places, with this one: what they dial is
+// not diverted.
+func (i *interception) agentProcesses(ctx context.Context) map[int]bool {
 	agents := map[int]bool{os.Getpid(): true}
-	peers, _ := control.Agents(ctx)
-	for _, p := range peers {
-		agents[p.ID()] = true
+	for _, place := range i.places {
+		_ = place.do(func() error {
+			peers, err := control.Agents(ctx)
+			for _, p := range peers {
+				agents[p.ID()] = true
+			}
+			return err
+		})
 	}
 	return agents
 }

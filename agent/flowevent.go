@@ -56,7 +56,7 @@ func flowBegun(head event.Head, f *proxy.Flow) event.Flow {
 		e.Client = f.Client.String()
 	}
 	if p := f.Process; p.PID != 0 {
-		e.Process = &event.Process{PID: p.PID, Name: lines.Shown(p.Name, 15), UID: p.UID, CgroupID: p.Cgroup}
+		e.Process = &event.Process{PID: p.PID, Name: lines.Shown(p.Name, 15), UID: p.UID, CgroupID: p.Cgroup, Netns: p.Netns}
 	}
 	return e
 }

@@ -20,14 +20,19 @@ func (i *interception) hold(s *proxy.Server) error {
 	if i.programs == nil {
 		return nil
 	}
-	if i.accepts = i.programs.Holds(); i.accepts != nil {
+	if i.accepts != nil {
 		return nil
 	}
-	h, err := i.programs.Hold(i.listener)
+	h, err := i.programs.Holder()
 	if err != nil {
 		return err
 	}
 	i.holder = h
+	for _, p := range i.places {
+		if err := h.Hold(p.listener, p.inode, p.raw); err != nil {
+			return err
+		}
+	}
 	go i.follow(h, s)
 	return nil
 }
@@ -44,17 +49,19 @@ func (i *interception) settle(ctx context.Context, s *proxy.Server) {
 func (i *interception) follow(h *bpf.Holder, s *proxy.Server) {
 	for {
 		held, err := h.Next()
+		p := i.here(held.Netns())
 		switch {
 		case errors.Is(err, os.ErrClosed):
 			return
 		case err != nil:
 			i.log.Error("wait for held connections", zap.Error(err))
 			return
+		case p == nil: // we have left it
 		case held.Gone:
-			s.Gone(held.Client)
+			s.Gone(p.proxy, held.Client)
 		default:
 			s.Hold(proxy.Held{
-				Client: held.Client, Origin: i.intercepted(held.Origin),
+				Client: held.Client, Origin: p.intercepted(held.Origin),
 				Admit:    func() error { return h.Admit(&held) },
 				Withdraw: func() error { return h.Withdraw(&held) },
 				Deny:     func(errno syscall.Errno) error { return deny(h, &held, errno) },

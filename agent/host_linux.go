@@ -9,19 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultproxy/fault/agent/procfs"
-	"github.com/faultproxy/fault/netns"
 )
-
-// currentNetns is the inode of the network namespace that sockets opened here
-// live in.
-func currentNetns() (uint64, error) {
-	ns, err := netns.Current()
-	if err != nil {
-		return 0, err
-	}
-	defer ns.Close()
-	return ns.Inode(), nil
-}
 
 // inInitialPIDNamespace says whether pids that the kernel gives to programs
 // are those of our /proc.

@@ -2,10 +2,6 @@
 
 package agent
 
-import "errors"
-
-func currentNetns() (uint64, error) { return 0, errors.ErrUnsupported }
-
 func processName(_, _ uint32, thread string) string { return thread }
 
 // descriptorLimit is not asked for: nothing is intercepted that could be left

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -18,8 +19,8 @@ import (
 	"github.com/faultproxy/fault/proxy/upstream"
 )
 
-// interception is the kernel's part of a run, in the namespace of the
-// listener. Without programs the run is an explicit proxy.
+// interception is the kernel's part of a run, in network namespaces that each
+// have a listener. Without programs the run is an explicit proxy.
 type interception struct {
 	wanted   bool
 	explicit string // if it was wanted and cannot be had: why
@@ -32,11 +33,13 @@ type interception struct {
 	hidden   error         // why they are kept, so that others cannot look into us
 
 	programs *bpf.Interception
-	holder   *bpf.Holder // nil if connections are accepted before the upstream is dialled
-	accepts  error       // why they are, nil if they are not
-	listener *net.TCPListener
-	netns    uint64
+	holder   *bpf.Holder    // nil if connections are accepted before the upstream is dialled
+	accepts  error          // why they are, nil if they are not
+	at       netip.AddrPort // where they are diverted to, in each of the places
 	log      *zap.Logger
+
+	mu     sync.Mutex
+	places []*place
 }
 
 // prepare finds out what can be known before anything is opened.
@@ -74,8 +77,7 @@ func (i *interception) resolve(ctx context.Context, cfg *Config, start *steps) e
 }
 
 // attach attaches the programs, if they are wanted and can be had.
-func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListener, start *steps) error {
-	i.listener = ln
+func (i *interception) attach(ctx context.Context, cfg *Config, start *steps) error {
 	if !i.wanted {
 		return nil
 	}
@@ -89,14 +91,11 @@ func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListe
 			return &SettingError{Flag: "reset-existing", Err: err, Hint: "without it the connections that are open stay as they are"}
 		}
 	}
-	var err error
-	if i.netns, err = currentNetns(); err != nil {
-		return err
-	}
 	start.begin("loading programs")
+	var err error
 	i.programs, err = i.load(ctx, bpf.Config{
 		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
-		Proxy: reachable(addrPort(ln.Addr())), Netns: i.netns, Rules: rules(cfg.Upstreams), Names: nameRules(cfg.Upstreams),
+		Proxy: i.at, Rules: rules(cfg.Upstreams), Names: nameRules(cfg.Upstreams),
 		BlockQUIC: cfg.BlockQUIC,
 	})
 	if err == nil {
@@ -125,8 +124,8 @@ func (i *interception) refused(cfg *Config, err error) error {
 	case errors.As(err, &setting):
 		return err
 	case errors.As(err, &cgroup):
-		return &SettingError{"cgroup", cgroup.Path, cgroup.Err,
-			"a cgroup is a folder such as /sys/fs/cgroup/system.slice; `systemd-cgls` shows them"}
+		return &SettingError{Flag: "cgroup", Value: cgroup.Path, Err: cgroup.Err,
+			Hint: "a cgroup is a folder such as /sys/fs/cgroup/system.slice; `systemd-cgls` shows them"}
 	case missing == nil && errors.As(err, &program):
 		return &InterceptError{err, "this is a bug in fault or the kernel: please report `fault check --json` and the log of `fault --log-level debug run …`"}
 	case missing == nil:
@@ -202,7 +201,12 @@ func (i *interception) begin() error {
 	if i.programs == nil {
 		return nil
 	}
-	return i.programs.Serve(i.listener, i.netns)
+	for _, p := range i.staying() {
+		if err := i.programs.Serve(p.listener, p.inode); err != nil && !errors.Is(err, net.ErrClosed) { // left just now
+			return err
+		}
+	}
+	return nil
 }
 
 // pause lets no more come for now.
@@ -211,7 +215,12 @@ func (i *interception) pause() error {
 		return nil
 	}
 	i.log.Warn("as many flows as descriptors allow: new connections go direct")
-	return i.programs.Pause(i.listener)
+	for _, p := range i.staying() {
+		if err := i.programs.Pause(p.listener); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+	}
+	return nil
 }
 
 // stop lets no more come; those that came are still known.
@@ -236,16 +245,16 @@ func (i *interception) close() {
 	}
 }
 
-// origin is what the proxy asks.
-func (i *interception) origin(c net.Conn) (proxy.Intercepted, bool, error) {
-	o, ok, err := i.programs.Origin(i.netns, addrPort(c.RemoteAddr()), addrPort(c.LocalAddr()))
+// origin is what the proxy asks of a connection that was accepted in a place.
+func (i *interception) origin(p *place, c net.Conn) (proxy.Intercepted, bool, error) {
+	o, ok, err := i.programs.Origin(p.inode, addrPort(c.RemoteAddr()), addrPort(c.LocalAddr()))
 	if err != nil || !ok {
 		return proxy.Intercepted{}, false, err
 	}
-	return i.intercepted(o), true, nil
+	return p.intercepted(o), true, nil
 }
 
-func (i *interception) intercepted(o bpf.Origin) proxy.Intercepted {
+func (p *place) intercepted(o bpf.Origin) proxy.Intercepted {
 	by := proxy.ByAddress
 	if o.ByName {
 		by = proxy.ByDNS
@@ -253,7 +262,7 @@ func (i *interception) intercepted(o bpf.Origin) proxy.Intercepted {
 	return proxy.Intercepted{
 		MatchedBy:   by,
 		Destination: o.Destination,
-		Socket:      proxy.Socket{Source: o.Source, Mark: o.Mark, TOS: o.TOS},
+		Socket:      proxy.Socket{Place: p.proxy, Source: o.Source, Mark: o.Mark, TOS: o.TOS},
 		Process: proxy.Process{
 			PID: o.PID, UID: o.UID, Name: processName(o.PID, o.TID, o.Thread),
 			Cgroup: o.Cgroup, Netns: o.Netns,

@@ -18,6 +18,8 @@ type ListenError struct {
 	Address string
 	// Mapping is the mapping that it is of; empty for the proxy's own.
 	Mapping string
+	// Netns is the network namespace that it is in; empty for our own.
+	Netns string
 	// Taken says that another socket is there, and Holder who has it, if that
 	// is known.
 	Taken  bool
@@ -61,7 +63,11 @@ func isAgent(ctx context.Context, p procfs.Process) bool {
 
 // Error names the address, and who has it or what the kernel said.
 func (e *ListenError) Error() string {
-	text := fmt.Sprintf("cannot listen on %s: %s", e.Address, e.why())
+	where := e.Address
+	if e.Netns != "" {
+		where += " in the network namespace " + e.Netns
+	}
+	text := fmt.Sprintf("cannot listen on %s: %s", where, e.why())
 	if e.Mapping != "" {
 		text = fmt.Sprintf("--proxy `%s`: %s", e.Mapping, text)
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
@@ -31,7 +32,7 @@ func FuzzLooks(f *testing.F) {
 		cfg.Faults = append(cfg.Faults, cfg.Faults...)
 		s := scene{
 			pid: int(n), intercepts: n%2 == 0, explicit: text, ipv6: errors.New(text), took: lasted,
-			proxy: netip.MustParseAddrPort("127.0.0.1:3180"),
+			proxy: netip.MustParseAddrPort("127.0.0.1:3180"), places: []event.Namespace{{Name: OwnNetns}, {Name: text}, {Name: name}},
 		}
 		cfg.HTTPUpstream = &proxy.Target{Host: host, Port: 80}
 		report.Flows, report.Matched, report.CutOff, report.Dropped, report.Lasted = n, n/2, n, n, lasted

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"net"
 	"os"
 	"slices"
 	"sync"
@@ -90,7 +91,10 @@ func newServer(r *reporter) *proxy.Server {
 		Log:       r.cfg.Log,
 	}
 	if r.cut.programs != nil {
-		s.Exempt, s.Origin = r.cut.programs.Exempt, r.cut.origin
+		s.Exempt = r.cut.programs.Exempt
+		if own := r.cut.own(); own != nil {
+			s.Origin = func(c net.Conn) (proxy.Intercepted, bool, error) { return r.cut.origin(own, c) }
+		}
 	}
 	return s
 }

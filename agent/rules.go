@@ -28,8 +28,8 @@ func resolved(ctx context.Context, r *net.Resolver, set upstream.Set) (upstream.
 		}
 		addrs, err := lookup(ctx, r, p.Host)
 		if err != nil {
-			return nil, nil, &SettingError{"upstream", p.String(), unresolved(err),
-				fmt.Sprintf("`getent hosts %s` shows what this host answers; addresses and CIDRs need no name", p.Host)}
+			return nil, nil, &SettingError{Flag: "upstream", Value: p.String(), Err: unresolved(err),
+				Hint: fmt.Sprintf("`getent hosts %s` shows what this host answers; addresses and CIDRs need no name", p.Host)}
 		}
 		for _, a := range addrs {
 			a = a.Unmap().WithZone("")

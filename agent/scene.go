@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
+	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy/mapping"
 )
@@ -14,13 +16,13 @@ import (
 // not say it.
 type scene struct {
 	pid int
-	// intercepts says that connections are intercepted; then cgroup and netns
+	// intercepts says that connections are intercepted; then cgroup and places
 	// say where, ipv6 is why IPv6 is left alone, nil if it is not, and accepts
 	// why connections are accepted before the upstream is dialled, nil if they
 	// are held.
 	intercepts    bool
 	cgroup        string
-	netns         uint64
+	places        []event.Namespace
 	ipv6, accepts error
 	// learns is why names are looked up only, and not learnt from the answers
 	// that programs get; nil if they are, or if there are none.
@@ -56,11 +58,12 @@ func (m *listening) carries() string {
 func newScene(r *reporter, at *listeners, took time.Duration) scene {
 	cut := r.cut
 	s := scene{
-		pid: os.Getpid(), intercepts: cut.programs != nil, netns: cut.netns,
+		pid: os.Getpid(), intercepts: cut.programs != nil,
 		explicit: cut.explicit, hint: cut.hint, existing: cut.existing, took: took,
 		hidden: hiddenText(cut.hidden),
 	}
 	if s.intercepts {
+		s.places = cut.namespaces()
 		s.cgroup, s.ipv6, s.accepts, s.learns = cut.programs.Cgroup(), cut.programs.IPv6(), cut.accepts, cut.programs.Learns()
 	}
 	if at.proxy != nil && !r.cfg.NoProxy {
@@ -110,6 +113,9 @@ func (s *scene) idle(cfg *Config) []string {
 		texts = append(texts, fmt.Sprintf("--capture-pid %d means nothing: no connections are intercepted", cfg.PID))
 	} else if s.explicit != "" && cfg.Process != "" {
 		texts = append(texts, fmt.Sprintf("--capture-process %s means nothing: no connections are intercepted", cfg.Process))
+	}
+	if s.explicit != "" && len(cfg.Netns) > 0 {
+		texts = append(texts, fmt.Sprintf("--netns %s means nothing: no connections are intercepted", strings.Join(cfg.Netns, ",")))
 	}
 	if s.explicit != "" && cfg.ResetExisting {
 		texts = append(texts, "--reset-existing means nothing: no connections are intercepted")

@@ -71,7 +71,7 @@ func intercepts(cfg *Config, s *scene) string {
 	case !s.intercepts:
 		return "nothing: " + s.explicit
 	}
-	where := "this network namespace"
+	where := s.where()
 	if cfg.Cgroup != "" {
 		where += " and cgroup " + cfg.Cgroup
 	}

@@ -25,7 +25,7 @@ func scenes(t *testing.T) map[string]struct {
 		{procfs.Process{PID: 991, Name: "node"}, "192.0.2.9:9201"}:      1,
 	}}
 	everywhere := scene{
-		pid: 48121, intercepts: true, cgroup: "/", netns: 4026531840,
+		pid: 48121, intercepts: true, cgroup: "/", places: []event.Namespace{{Name: OwnNetns, Netns: 4026531840}},
 		proxy: netip.MustParseAddrPort("127.0.0.1:3180"), existing: open, took: 84 * milli,
 	}
 	all := everything(t)
@@ -44,10 +44,13 @@ func scenes(t *testing.T) map[string]struct {
 	narrow.Faults, narrow.StartedBy = nil, parent.Process{PID: 48120, Name: "chaos"}
 	one := everywhere
 	one.cgroup, one.ipv6, one.existing, one.proxy = "/system.slice", errors.New("cap_perfmon is missing"), nil, netip.AddrPort{}
+	narrow.Netns = []string{"red", "4711", "/proc/4712/ns/net"}
+	one.places = []event.Namespace{{Name: "red", Netns: 4026532001}, {Name: "4711", Netns: 4026532002}, {Name: "/proc/4712/ns/net", Netns: 4026532003}}
 	one.accepts = errors.New("cap_net_raw is missing")
 
 	alone := everything(t)
 	alone.PID, alone.StartedBy = 4711, parent.Process{PID: 48120}
+	alone.Netns = []string{"blue", OwnNetns}
 	alone.HTTPUpstream = &proxy.Target{Host: "svc", Port: 80}
 	alone.Faults = []faults.Planned{{Fault: faults.Latency{Delay: faults.Pareto{Scale: 20 * milli, Shape: 1}, On: toServer | toClient, PerReadWrite: true}}}
 	explicit := scene{
@@ -55,8 +58,10 @@ func scenes(t *testing.T) map[string]struct {
 		proxy: netip.MustParseAddrPort("0.0.0.0:3180"), took: 3 * milli,
 	}
 	afresh := everything(t)
+	afresh.Netns = []string{"blue", OwnNetns}
 	afresh.ResetExisting, afresh.BlockQUIC, afresh.Faults = true, true, nil
 	reset := everywhere
+	reset.places = []event.Namespace{{Name: "blue", Netns: 4026532001}, {Name: OwnNetns, Netns: 4026531840}}
 	reset.existing = &existing{
 		left:  map[existingGroup]int{{procfs.Process{PID: 2210, Name: "psql"}, "192.0.2.7:5432"}: 2},
 		reset: 1015, unsure: 2,
@@ -93,6 +98,7 @@ func TestWarnings(t *testing.T) {
 		"explicit": {
 			"not-intercepting: nothing is intercepted: cap_bpf is missing (uid 1000)",
 			"no-meaning: --capture-pid 4711 means nothing: no connections are intercepted",
+			"no-meaning: --netns blue,self means nothing: no connections are intercepted",
 		},
 		"mappings": {
 			"no-meaning: http-response answers no datagrams: it means nothing for --proxy udp:5353=8.8.8.8:53",

@@ -20,8 +20,16 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 	}
 	if s.intercepts {
 		e.Interception = &event.Interception{
-			Cgroup: s.cgroup, Netns: s.netns, PID: cfg.PID, IPv4: true, IPv6: s.ipv6 == nil,
+			Cgroup: s.cgroup, PID: cfg.PID, IPv4: true, IPv6: s.ipv6 == nil,
 			QUIC: quicWord(cfg), HoldsSYN: s.accepts == nil,
+		}
+		for _, p := range s.places {
+			if p.Name == OwnNetns {
+				e.Interception.Netns = p.Netns
+			}
+		}
+		if len(cfg.Netns) > 0 {
+			e.Interception.Namespaces = s.places
 		}
 		if cfg.PID == 0 {
 			e.Interception.Process = cfg.Process

@@ -67,11 +67,11 @@ func (a *Attacher) Attach(ctx context.Context, cfg Config) (*Interception, error
 		return nil, attacherError(fmt.Errorf("%d descriptors arrived", len(a.from.fds)))
 	}
 	i := &Interception{
-		cgroup: done.Cgroup, ipv6: done.IPv6.error(), holds: done.Holds.error(), learns: done.Learns.error(), mark: done.Mark,
+		cgroup: done.Cgroup, ipv6: done.IPv6.error(), learns: done.Learns.error(), mark: done.Mark,
 	}
 	i.names, err = newNameTable(cfg.Names)
 	if err == nil {
-		err = i.adoptHold(a.from)
+		i.objs.FaultHold, err = ebpf.NewProgramFromFD(a.from.take())
 	}
 	if err == nil {
 		err = i.adopt(done, a.from.fds)
@@ -103,17 +103,6 @@ func (a *Attacher) answer(ctx context.Context, done *outcome) error {
 
 func attacherError(err error) error {
 	return fmt.Errorf("the process that attaches the programs did not answer: %w", err)
-}
-
-// adoptHold makes its own what SYNs are held with, if they can be.
-func (i *Interception) adoptHold(from *received) error {
-	if i.holds != nil {
-		return nil
-	}
-	i.raw = os.NewFile(uintptr(from.take()), "raw socket")
-	var err error
-	i.objs.FaultHold, err = ebpf.NewProgramFromFD(from.take())
-	return err
 }
 
 // adopt makes its own what the descriptors are of.

@@ -2,7 +2,8 @@
 //
 // Programs on a cgroup divert connect(2) of its processes to the agent's
 // listener, remember where each connection was going, and answer
-// getpeername(2) with that. They are attached by bpf_links that are never
+// getpeername(2) with that. An agent may have a listener in each of several
+// network namespaces; connections of others are left alone. The programs are attached by bpf_links that are never
 // pinned, so nothing outlives the process that holds them, however it ends.
 //
 //	i, err := bpf.Attach(bpf.Config{Proxy: addr, Rules: rules})
@@ -67,11 +68,9 @@ type Config struct {
 	// mounted one ("/system.slice"). Processes in it and below are affected.
 	// Empty: the topmost cgroup that this process can see.
 	Cgroup string
-	// Proxy is the IPv4 address and port at which callers reach the listener.
+	// Proxy is the IPv4 address and port at which callers reach the listener
+	// of their network namespace, the same in all that have one.
 	Proxy netip.AddrPort
-	// Netns is the inode of the network namespace that the listener is in,
-	// from which SYNs are answered, so [Attach] must be called there.
-	Netns uint64
 	// Rules say which destinations are diverted; none diverts nothing.
 	Rules []Rule
 	// Names say so by names; their ports differ in 64 ways at most.

@@ -23,6 +23,9 @@ func hasCapability(c int) bool {
 	return has(c)
 }
 
+// EntersNamespaces says whether this process may enter network namespaces.
+func EntersNamespaces() bool { return hasCapability(unix.CAP_SYS_ADMIN) }
+
 // MissingCapabilities names those that this process lacks of the ones that
 // help: "cap_bpf" and "cap_net_admin", which [Attach] needs, and "cap_perfmon",
 // for IPv6 and on older kernels for anything.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //
-// The socket filter of our listener: the SYN of a diverted connection waits
+// The socket filter of our listeners: the SYN of a diverted connection waits
 // until the agent, which dials the upstream meanwhile, lets it in.
 
 #ifndef FAULT_HOLD_H
@@ -18,8 +18,9 @@
 SEC("socket")
 int fault_hold(struct __sk_buff *skb)
 {
-	struct flow_key key = {.netns = proxy_netns};
+	struct flow_key key = {};
 	struct waiting *w;
+	__u64 cookie, *netns;
 	struct origin *o;
 	__u8 flags, offset, version;
 	__u32 length;
@@ -34,6 +35,11 @@ int fault_hold(struct __sk_buff *skb)
 	    bpf_skb_load_bytes_relative(skb, 12, &key.client_ip4, 4, BPF_HDR_START_NET) ||
 	    bpf_skb_load_bytes_relative(skb, 16, &key.proxy_ip4, 4, BPF_HDR_START_NET))
 		return PASS;
+	cookie = bpf_get_socket_cookie(skb); /* the listener's */
+	netns = bpf_map_lookup_elem(&listeners, &cookie);
+	if (!netns)
+		return PASS;
+	key.netns = *netns;
 	o = bpf_map_lookup_elem(&origins, &key);
 	if (!o) /* a client that speaks to the proxy */
 		return PASS;

@@ -4,9 +4,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
+	"sync"
 	"syscall"
 	"unsafe"
 
@@ -15,13 +18,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Holder has SYNs wait at a listener. Its methods may be called from several
+// Holder has SYNs wait at listeners. Its methods may be called from several
 // goroutines at once, but for Next, which is for one.
 type Holder struct {
-	i        *Interception
-	listener syscall.RawConn
-	waiting  *ringbuf.Reader
+	i       *Interception
+	waiting *ringbuf.Reader
+
+	mu sync.Mutex
+	at map[uint64]station // by the inodes of network namespaces
 }
+
+// station is what SYNs of a network namespace are held at and answered by.
+type station struct {
+	listener syscall.RawConn
+	cookie   uint64 // of the listener's socket
+	raw      *Raw
+}
+
+// Raw is a socket by which SYNs are answered in the network namespace in which
+// it was opened.
+type Raw struct{ file *os.File }
 
 // Held is a SYN that began to wait, or one whose caller has gone.
 type Held struct {
@@ -37,9 +53,13 @@ type Held struct {
 	packet []byte
 }
 
-// openRaw opens the socket by which SYNs are answered. It sends whole IPv4
-// packets and receives none (raw(7)).
-func openRaw() (*os.File, error) {
+// Netns is the inode of the network namespace that it is in.
+func (h *Held) Netns() uint64 { return h.key.Netns }
+
+// OpenRaw opens a socket in the network namespace of the calling thread. That
+// takes CAP_NET_RAW; without it the error is [ErrMissing]. The caller closes it.
+func OpenRaw() (*Raw, error) {
+	// It sends whole IPv4 packets and receives none (raw(7)).
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW)
 	if err != nil {
 		if errors.Is(err, unix.EPERM) {
@@ -47,36 +67,71 @@ func openRaw() (*os.File, error) {
 		}
 		return nil, &MissingError{What: "cap_net_raw is missing", Hint: Setcap, Err: err}
 	}
-	return os.NewFile(uintptr(fd), "raw socket"), nil
+	return &Raw{os.NewFile(uintptr(fd), "raw socket")}, nil
 }
 
-// Holds is nil if SYNs can be held, else why not. That takes CAP_NET_RAW when
-// the programs are attached.
-func (i *Interception) Holds() error { return i.holds }
+// Close closes the socket.
+func (r *Raw) Close() error { return r.file.Close() }
 
-// Hold has the SYNs of diverted connections wait at the listener, which is the
-// one of [Interception.Serve], until they are answered. The caller closes the
-// holder before the interception.
-func (i *Interception) Hold(listener syscall.Conn) (*Holder, error) {
-	if i.holds != nil {
-		return nil, i.holds
-	}
-	raw, err := listener.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
+// Holder gives one that holds nothing yet. The caller closes it before the
+// interception.
+func (i *Interception) Holder() (*Holder, error) {
 	waiting, err := ringbuf.NewReader(i.objs.Waitings)
 	if err != nil {
 		return nil, fmt.Errorf("wait for SYNs: %w", err)
 	}
-	err = control(raw, func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, i.objs.FaultHold.FD())
+	return &Holder{i: i, waiting: waiting, at: make(map[uint64]station)}, nil
+}
+
+// Hold has the SYNs of diverted connections wait at a listener of
+// [Interception.Serve] until they are answered, by the raw socket, which is of
+// the same network namespace: netns is its inode. The caller keeps both open
+// until [Holder.Leave] or [Holder.Close].
+func (h *Holder) Hold(listener syscall.Conn, netns uint64, raw *Raw) error {
+	conn, err := listener.SyscallConn()
+	if err != nil {
+		return err
+	}
+	s := station{listener: conn, raw: raw}
+	err = control(conn, func(fd int) (err error) {
+		s.cookie, err = unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+		return err
+	})
+	if err == nil {
+		err = h.i.objs.Listeners.Put(s.cookie, netns)
+	}
+	if err != nil {
+		return fmt.Errorf("tell the programs of a listener: %w", err)
+	}
+	err = control(conn, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, h.i.objs.FaultHold.FD())
 	})
 	if err != nil {
-		waiting.Close()
-		return nil, fmt.Errorf("filter what arrives at the listener: %w", err)
+		return fmt.Errorf("filter what arrives at a listener: %w", err)
 	}
-	return &Holder{i: i, listener: raw, waiting: waiting}, nil
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.at[netns] = s
+	return nil
+}
+
+// Leave ends the holding in a network namespace. What is held there is let in
+// when its caller sends it again.
+func (h *Holder) Leave(netns uint64) error {
+	h.mu.Lock()
+	s, held := h.at[netns]
+	delete(h.at, netns)
+	h.mu.Unlock()
+	if !held {
+		return nil
+	}
+	err := control(s.listener, func(fd int) error {
+		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+	})
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ENOENT) {
+		err = nil // the filter has gone, with the listener or before
+	}
+	return errors.Join(err, h.i.objs.Listeners.Delete(s.cookie))
 }
 
 // Next waits for the next SYN. The error is os.ErrClosed after Close.
@@ -123,7 +178,7 @@ func (h *Holder) Admit(held *Held) error {
 		return fmt.Errorf("admit a SYN: %w", err)
 	}
 	// If this one gets lost the caller sends it again.
-	return h.send(synOf(held.packet), held.Proxy)
+	return h.send(held, synOf(held.packet), held.Proxy)
 }
 
 // Withdraw forgets that a connection was admitted, which did not come. The
@@ -136,31 +191,46 @@ func (h *Holder) Withdraw(held *Held) error {
 }
 
 // Refuse has connect(2) fail with ECONNREFUSED, as a closed port does.
-func (h *Holder) Refuse(held *Held) error { return h.send(resetOf(held.packet), held.Client) }
+func (h *Holder) Refuse(held *Held) error { return h.send(held, resetOf(held.packet), held.Client) }
 
 // Unreachable has connect(2) fail as a router can: by ICMP's "destination
 // unreachable" (RFC 792) with code 0, which is ENETUNREACH, or 1, which is
 // EHOSTUNREACH.
 func (h *Holder) Unreachable(held *Held, code uint8) error {
-	return h.send(unreachableOf(held.packet, code), held.Client)
+	return h.send(held, unreachableOf(held.packet, code), held.Client)
 }
 
-func (h *Holder) send(packet []byte, to netip.AddrPort) error {
-	err := unix.Sendto(int(h.i.raw.Fd()), packet, 0, &unix.SockaddrInet4{Addr: to.Addr().As4()})
-	if err != nil {
+func (h *Holder) send(held *Held, packet []byte, to netip.AddrPort) error {
+	h.mu.Lock()
+	s, ok := h.at[held.Netns()]
+	h.mu.Unlock()
+	if !ok {
+		return fmt.Errorf("answer a SYN: %w", net.ErrClosed)
+	}
+	if err := s.raw.send(packet, to.Addr()); err != nil {
 		return fmt.Errorf("answer a SYN: %w", err)
 	}
 	return nil
 }
 
-// Close ends the holding. What is held is let in when its caller sends it
-// again.
-func (h *Holder) Close() error {
-	err := control(h.listener, func(fd int) error {
-		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0)
+func (r *Raw) send(packet []byte, to netip.Addr) error {
+	raw, err := r.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return control(raw, func(fd int) error {
+		return unix.Sendto(fd, packet, 0, &unix.SockaddrInet4{Addr: to.As4()})
 	})
-	if errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ENOENT) {
-		err = nil // the filter has gone, with the listener or before
+}
+
+// Close ends the holding everywhere, as Leave does.
+func (h *Holder) Close() error {
+	h.mu.Lock()
+	stations := slices.Collect(maps.Keys(h.at))
+	h.mu.Unlock()
+	var err error
+	for _, netns := range stations {
+		err = errors.Join(err, h.Leave(netns))
 	}
 	return errors.Join(err, h.waiting.Close())
 }

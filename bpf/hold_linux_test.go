@@ -17,19 +17,30 @@ import (
 func newHolding(t *testing.T) (*host, *Holder) {
 	t.Helper()
 	h := newHost(t, everything())
-	if err := h.i.Holds(); err != nil {
-		t.Fatal(err)
-	}
-	holder, err := h.i.Hold(h.ln)
+	holder, err := h.i.Holder()
 	if err != nil {
 		t.Fatal(err)
 	}
+	h.holds(holder)
 	t.Cleanup(func() {
 		if err := holder.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return h, holder
+}
+
+// holds has a holder hold SYNs at the host's listener.
+func (h *host) holds(holder *Holder) {
+	h.t.Helper()
+	var raw *Raw
+	if err := h.ns.Do(func() (err error) { raw, err = OpenRaw(); return err }); err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { raw.Close() })
+	if err := holder.Hold(h.ln, h.ns.Inode(), raw); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 // nextHeld is the next that happens to SYNs.
@@ -310,4 +321,75 @@ func TestHoldClose(t *testing.T) {
 	if err := unix.Connect(after, sockaddr(server4)); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestHoldInTwoNamespaces holds connections all numbers of which are the same
+// but that of the namespace, and answers each in its own.
+func TestHoldInTwoNamespaces(t *testing.T) {
+	h, holder := newHolding(t)
+	other := &host{t, newNS(t), nil, h.i}
+	other.ln = listen(t, other.ns, h.ln.Addr().String())
+	other.holds(holder)
+	if err := h.i.Serve(other.ln, other.ns.Inode()); err != nil {
+		t.Fatal(err)
+	}
+	connect := func(at *host, port int) <-chan error {
+		fd := at.socket(unix.AF_INET, unix.SOCK_STREAM, 0)
+		if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port}); err != nil {
+			t.Fatal(err)
+		}
+		return connecting(t, fd, server4, false)
+	}
+	for n, tc := range []struct {
+		answer func(*Holder, *Held) error
+		want   error
+	}{{(*Holder).Admit, nil}, {(*Holder).Refuse, syscall.ECONNREFUSED}} {
+		first := connect(h, 4000+n)
+		held := nextHeld(t, holder)
+		second := connect(other, 4000+n)
+		there := nextHeld(t, holder)
+		if held.Netns() != h.ns.Inode() || there.Netns() != other.ns.Inode() || held.Client != there.Client {
+			t.Errorf("held %v in %d and %v in %d", held.Client, held.Netns(), there.Client, there.Netns())
+		}
+		if err := tc.answer(holder, &there); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-second; !errors.Is(err, tc.want) {
+			t.Errorf("connect(2) there gives %v, want %v", err, tc.want)
+		}
+		select {
+		case err := <-first:
+			t.Errorf("connect(2) here gives %v, which was not answered", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+		if err := holder.Refuse(&held); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-first; !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("connect(2) here gives %v", err)
+		}
+		refused := 1
+		if tc.want != nil {
+			refused = 2
+		}
+		for range refused {
+			if gone := nextHeld(t, holder); !gone.Gone {
+				t.Errorf("%+v, want that a caller is gone", gone)
+			}
+		}
+		if tc.want == nil {
+			c := accepted(t, other.ln)
+			other.origin(c)
+			_ = c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+	}
+	if err := holder.Leave(other.ns.Inode()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-connect(other, 4002); err != nil { // nobody holds it any more
+		t.Errorf("connect(2) gives %v where nothing is held", err)
+	}
+	other.origin(accepted(t, other.ln))
+	h.settles()
 }

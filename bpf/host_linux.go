@@ -70,6 +70,33 @@ func SeccompFilter() (bool, error) {
 	return false, errors.New("/proc/self/status says nothing about it")
 }
 
+// NetClassifier says whether cgroups of version 1 may have classes or priorities
+// of traffic (net_cls, net_prio): their controllers are mounted.
+func NetClassifier() (bool, error) {
+	// A line is a controller, the number of its hierarchy, and more; 0 is none of
+	// version 1.
+	text, err := os.ReadFile("/proc/cgroups")
+	if err != nil {
+		return false, err
+	}
+	return mountsClassifier(string(text)), nil
+}
+
+func mountsClassifier(cgroups string) bool {
+	for line := range strings.Lines(cgroups) {
+		if f := strings.Fields(line); len(f) > 1 && (f[0] == "net_cls" || f[0] == "net_prio") && f[1] != "0" {
+			return true
+		}
+	}
+	return false
+}
+
+// HasIPv6 says whether this kernel speaks IPv6 and it is not switched off.
+func HasIPv6() bool {
+	off, err := os.ReadFile("/proc/sys/net/ipv6/conf/all/disable_ipv6")
+	return err == nil && strings.TrimSpace(string(off)) == "0"
+}
+
 // Lockdown is the kernel's lockdown: "none", "integrity" or "confidentiality";
 // empty where it is not built in.
 func Lockdown() (string, error) {

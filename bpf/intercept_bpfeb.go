@@ -131,6 +131,7 @@ const (
 	interceptMapAgentSockets    = "agent_sockets"
 	interceptMapDestinations    = "destinations"
 	interceptMapLearnt          = "learnt"
+	interceptMapListeners       = "listeners"
 	interceptMapNamePorts       = "name_ports"
 	interceptMapNames           = "names"
 	interceptMapOrigins         = "origins"
@@ -162,7 +163,6 @@ const (
 	interceptVarOriginsPut      = "origins_put"
 	interceptVarOriginsTaken    = "origins_taken"
 	interceptVarProxyIp4        = "proxy_ip4"
-	interceptVarProxyNetns      = "proxy_netns"
 	interceptVarProxyPort       = "proxy_port"
 	interceptVarTargetName      = "target_name"
 	interceptVarTargetPid       = "target_pid"
@@ -235,6 +235,7 @@ type interceptMapSpecs struct {
 	AgentSockets *ebpf.MapSpec `ebpf:"agent_sockets"`
 	Destinations *ebpf.MapSpec `ebpf:"destinations"`
 	Learnt       *ebpf.MapSpec `ebpf:"learnt"`
+	Listeners    *ebpf.MapSpec `ebpf:"listeners"`
 	NamePorts    *ebpf.MapSpec `ebpf:"name_ports"`
 	Names        *ebpf.MapSpec `ebpf:"names"`
 	Origins      *ebpf.MapSpec `ebpf:"origins"`
@@ -259,7 +260,6 @@ type interceptVariableSpecs struct {
 	OriginsPut     *ebpf.VariableSpec `ebpf:"origins_put"`
 	OriginsTaken   *ebpf.VariableSpec `ebpf:"origins_taken"`
 	ProxyIp4       *ebpf.VariableSpec `ebpf:"proxy_ip4"`
-	ProxyNetns     *ebpf.VariableSpec `ebpf:"proxy_netns"`
 	ProxyPort      *ebpf.VariableSpec `ebpf:"proxy_port"`
 	TargetName     *ebpf.VariableSpec `ebpf:"target_name"`
 	TargetPid      *ebpf.VariableSpec `ebpf:"target_pid"`
@@ -291,6 +291,7 @@ type interceptMaps struct {
 	AgentSockets *ebpf.Map `ebpf:"agent_sockets"`
 	Destinations *ebpf.Map `ebpf:"destinations"`
 	Learnt       *ebpf.Map `ebpf:"learnt"`
+	Listeners    *ebpf.Map `ebpf:"listeners"`
 	NamePorts    *ebpf.Map `ebpf:"name_ports"`
 	Names        *ebpf.Map `ebpf:"names"`
 	Origins      *ebpf.Map `ebpf:"origins"`
@@ -309,6 +310,7 @@ func (m *interceptMaps) Close() error {
 		m.AgentSockets,
 		m.Destinations,
 		m.Learnt,
+		m.Listeners,
 		m.NamePorts,
 		m.Names,
 		m.Origins,
@@ -334,7 +336,6 @@ type interceptVariables struct {
 	OriginsPut     *ebpf.Variable `ebpf:"origins_put"`
 	OriginsTaken   *ebpf.Variable `ebpf:"origins_taken"`
 	ProxyIp4       *ebpf.Variable `ebpf:"proxy_ip4"`
-	ProxyNetns     *ebpf.Variable `ebpf:"proxy_netns"`
 	ProxyPort      *ebpf.Variable `ebpf:"proxy_port"`
 	TargetName     *ebpf.Variable `ebpf:"target_name"`
 	TargetPid      *ebpf.Variable `ebpf:"target_pid"`

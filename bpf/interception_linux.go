@@ -18,10 +18,8 @@ import (
 type Interception struct {
 	cgroup   string
 	ipv6     error
-	holds    error
 	learns   error
 	names    nameTable
-	raw      *os.File // answers SYNs; nil if holds is not
 	mark     mark
 	objs     objects
 	diverts  []link.Link // connect and sendmsg, and what learns for them
@@ -119,7 +117,6 @@ func load(cfg Config) (*Interception, error) {
 	if err != nil {
 		return nil, refused("load programs", err)
 	}
-	i.raw, i.holds = openRaw()
 	return i, nil
 }
 
@@ -138,9 +135,6 @@ func (i *Interception) load(cfg Config) error {
 		return err
 	}
 	if err := spec.Variables[interceptVarProxyPort].Set(networkOrder(cfg.Proxy.Port())); err != nil {
-		return err
-	}
-	if err := spec.Variables[interceptVarProxyNetns].Set(cfg.Netns); err != nil {
 		return err
 	}
 	if err := spec.Variables[interceptVarNamesCallers].Set(hasCapability(unix.CAP_PERFMON)); err != nil {
@@ -298,10 +292,6 @@ func (i *Interception) Stop() error {
 func (i *Interception) Close() error {
 	err := errors.Join(i.Stop(), detach(i.observes), i.objs.Close())
 	i.observes = nil
-	if i.raw != nil {
-		err = errors.Join(err, i.raw.Close())
-		i.raw = nil
-	}
 	return err
 }
 

@@ -53,14 +53,27 @@ type Held struct {
 	Origin        Origin
 }
 
-func (h *Holder) Next() (Held, error)                      { return Held{}, errors.ErrUnsupported }
-func (h *Holder) Admit(*Held) error                        { return errors.ErrUnsupported }
-func (h *Holder) Withdraw(*Held) error                     { return errors.ErrUnsupported }
-func (h *Holder) Refuse(*Held) error                       { return errors.ErrUnsupported }
-func (h *Holder) Unreachable(*Held, uint8) error           { return errors.ErrUnsupported }
-func (h *Holder) Close() error                             { return nil }
-func (i *Interception) Holds() error                       { return errors.ErrUnsupported }
-func (i *Interception) Hold(syscall.Conn) (*Holder, error) { return nil, errors.ErrUnsupported }
+func (h *Holder) Next() (Held, error)                   { return Held{}, errors.ErrUnsupported }
+func (h *Holder) Admit(*Held) error                     { return errors.ErrUnsupported }
+func (h *Holder) Withdraw(*Held) error                  { return errors.ErrUnsupported }
+func (h *Holder) Refuse(*Held) error                    { return errors.ErrUnsupported }
+func (h *Holder) Unreachable(*Held, uint8) error        { return errors.ErrUnsupported }
+func (h *Holder) Hold(syscall.Conn, uint64, *Raw) error { return errors.ErrUnsupported }
+func (h *Holder) Leave(uint64) error                    { return nil }
+func (h *Holder) Close() error                          { return nil }
+func (i *Interception) Holder() (*Holder, error)        { return nil, errors.ErrUnsupported }
+
+// Netns is 0.
+func (h *Held) Netns() uint64 { return 0 }
+
+// Raw does not exist on this system.
+type Raw struct{}
+
+// OpenRaw fails with errors.ErrUnsupported.
+func OpenRaw() (*Raw, error) { return nil, errors.ErrUnsupported }
+
+// Close does nothing.
+func (r *Raw) Close() error { return nil }
 
 // VerifierLog has nothing to tell here.
 func VerifierLog(error) string { return "" }

@@ -111,7 +111,7 @@ func newHostOf(t *testing.T, cfg Config) *host {
 	needsRoot(t)
 	h := &host{t: t, ns: newNS(t)}
 	h.ln = listen(t, h.ns, "127.0.0.1:0")
-	cfg.Cgroup, cfg.Proxy, cfg.Netns = testCgroup, addrPortOf(h.ln), h.ns.Inode()
+	cfg.Cgroup, cfg.Proxy = testCgroup, addrPortOf(h.ln)
 	attached := func() (i *Interception, err error) {
 		derr := h.ns.Do(func() error { i, err = Attach(cfg); return nil })
 		return i, errors.Join(err, derr)

@@ -30,14 +30,12 @@
 #define SOL_IPV6 41
 #define IPV6_TCLASS 67
 #define ORIGINS_MAX 65536
+#define LISTENERS_MAX 65536
 
-/* Where the listener of this agent is, in network order. A caller in another
- * network namespace is served only if a listener of ours is there, too. */
+/* Where the listeners of this agent are, in network order: at the same address
+ * in each network namespace that has one. Callers in others are not served. */
 volatile const __be32 proxy_ip4 = 0;
 volatile const __be16 proxy_port = 0;
-
-/* The network namespace of the listener, by inode number. */
-volatile const __u64 proxy_netns = 0;
 
 /* Whether callers may be asked for their names: some kernels want CAP_PERFMON
  * for that. */
@@ -122,6 +120,16 @@ struct {
 	__type(key, int);
 	__type(value, __u64);
 } agent_sockets SEC(".maps");
+
+/* The network namespaces of the listeners at which SYNs are held, by the
+ * cookies of their sockets: their storage cannot be read where SYNs arrive. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, LISTENERS_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} listeners SEC(".maps");
 
 /* What is remembered of an intercepted connection. */
 struct origin {

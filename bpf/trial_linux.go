@@ -21,7 +21,7 @@ type Trial struct {
 	Unattached error
 	// IPv6 is as [Interception.IPv6].
 	IPv6 error
-	// Holds is as [Interception.Holds].
+	// Holds is why SYNs cannot be held: the error of [OpenRaw].
 	Holds error
 	// Left is what could not be undone; nil if nothing is left.
 	Left error
@@ -49,8 +49,12 @@ func Try() (t Trial, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.Programs, t.IPv6, t.Holds = i.programs(), i.ipv6, i.holds
+	t.Programs, t.IPv6 = i.programs(), i.ipv6
 	t.Left = i.Close()
+	var raw *Raw
+	if raw, t.Holds = OpenRaw(); raw != nil {
+		t.Left = errors.Join(t.Left, raw.Close())
+	}
 	t.Took = time.Since(began)
 	return t, nil
 }

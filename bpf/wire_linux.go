@@ -24,32 +24,25 @@ func (o *order) config() Config {
 }
 
 // outcome is what came of it. With it come descriptors: of the shared maps, of
-// the links that observe, of those that divert, and if SYNs can be held of the
-// program and the socket for that.
+// the links that observe, of those that divert, and of the program that holds
+// SYNs.
 type outcome struct {
-	Err, IPv6, Holds  *wireError
-	Learns            *wireError
+	Err, IPv6, Learns *wireError
 	Cgroup            string
 	Mark              mark
 	Taken             uint32 // where origins_taken is in the memory
 	Observes, Diverts int
 }
 
-func (o *outcome) descriptors() int {
-	n := sharedMaps + o.Observes + o.Diverts
-	if o.Holds == nil {
-		n += 2
-	}
-	return n
-}
+func (o *outcome) descriptors() int { return sharedMaps + o.Observes + o.Diverts + 1 }
 
 // sharedMaps is how many maps there are that a run uses.
-const sharedMaps = 9
+const sharedMaps = 10
 
 func (i *Interception) shared() [sharedMaps]**ebpf.Map {
 	return [...]**ebpf.Map{
 		&i.objs.AgentSockets, &i.objs.Origins, &i.objs.Verdicts, &i.objs.Memory, &i.objs.Admitted, &i.objs.Waitings, &i.objs.Rules,
-		&i.objs.Resolved, &i.objs.Strangers}
+		&i.objs.Resolved, &i.objs.Strangers, &i.objs.Listeners}
 }
 
 // send gives away what was attached. Descriptors on their way are closed with
@@ -66,11 +59,9 @@ func (i *Interception) send(conn *net.UnixConn) error {
 		}
 		fds = append(fds, l.FD())
 	}
-	if i.holds == nil {
-		fds = append(fds, i.objs.FaultHold.FD(), int(i.raw.Fd()))
-	}
+	fds = append(fds, i.objs.FaultHold.FD())
 	text, err := json.Marshal(outcome{
-		IPv6: toWire(i.ipv6), Holds: toWire(i.holds), Learns: toWire(i.learns), Cgroup: i.cgroup, Mark: i.mark, Taken: i.taken.at,
+		IPv6: toWire(i.ipv6), Learns: toWire(i.learns), Cgroup: i.cgroup, Mark: i.mark, Taken: i.taken.at,
 		Observes: len(i.observes), Diverts: len(i.diverts),
 	})
 	if err != nil {

@@ -17,6 +17,9 @@ import (
 // main thread's, which may differ while a Do is running.
 const threadPath = "/proc/thread-self/ns/net"
 
+// ErrOther is why something cannot be opened that is not a network namespace.
+var ErrOther = errors.New("not a network namespace")
+
 // NS is an open network namespace: it lasts at least until Close, even with no
 // process in it. The zero value is not usable. All methods may be called from
 // several goroutines at once.
@@ -64,7 +67,7 @@ func Open(path string) (*NS, error) {
 	err = control(f, func(fd int) error {
 		kind, err := unix.IoctlRetInt(fd, unix.NS_GET_NSTYPE)
 		if err != nil || kind != unix.CLONE_NEWNET {
-			return errors.New("not a network namespace")
+			return ErrOther
 		}
 		return unix.Fstat(fd, &st)
 	})

@@ -17,8 +17,11 @@ func (s *Server) dialer(like Socket) *net.Dialer {
 		KeepAlive: -1,
 		Resolver:  s.resolver(),
 		ControlContext: func(_ context.Context, network, address string, c syscall.RawConn) error {
-			if s.isSelf(address) {
+			if s.leadsBack(like, address) {
 				return ErrSelf
+			}
+			if err := like.Place.enter(network, c); err != nil {
+				return err
 			}
 			// A type of service sets a priority, which Exempt has a use for.
 			if err := like.apply(network, c); err != nil {

@@ -35,7 +35,7 @@ func (s *Server) Hold(h Held) {
 		return
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
-	w := &waiting{Held: h, cancel: cancel, arrived: make(chan *net.TCPConn, 1)}
+	w := &waiting{Held: h, who: caller{h.Origin.Socket.Place, h.Client}, cancel: cancel, arrived: make(chan *net.TCPConn, 1)}
 	s.held.add(w)
 	go func() {
 		defer s.done()
@@ -45,8 +45,9 @@ func (s *Server) Hold(h Held) {
 	}()
 }
 
-// Gone says that the client of a held connection has given up.
-func (s *Server) Gone(client netip.AddrPort) { s.held.gone(client) }
+// Gone says that the client of a held connection has given up; p is where it is,
+// nil for our own namespace.
+func (s *Server) Gone(p *Place, client netip.AddrPort) { s.held.gone(caller{p, client}) }
 
 // Settle waits until no connection is held any more, or ctx ends. The listener
 // must be served until then.
@@ -112,6 +113,7 @@ func (s *Server) deny(ctx context.Context, w *waiting, err error) {
 // waiting is a held connection and what happens to it.
 type waiting struct {
 	Held
+	who     caller
 	cancel  func()            // the client has gone
 	arrived chan *net.TCPConn // gets the connection that was accepted
 }
@@ -147,7 +149,7 @@ func (w *waiting) enter(ctx context.Context, held *held) (*net.TCPConn, error) {
 // held is the connections that wait, by their clients.
 type held struct {
 	mu      sync.Mutex
-	waiting map[netip.AddrPort]*waiting
+	waiting map[caller]*waiting
 	settled chan struct{} // if not nil, closed when there are none
 }
 
@@ -155,25 +157,25 @@ func (h *held) add(w *waiting) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.waiting == nil {
-		h.waiting = make(map[netip.AddrPort]*waiting)
+		h.waiting = make(map[caller]*waiting)
 	}
-	if before := h.waiting[w.Client]; before != nil {
+	if before := h.waiting[w.who]; before != nil {
 		before.cancel() // its client has gone, or this one could not be
 	}
-	h.waiting[w.Client] = w
+	h.waiting[w.who] = w
 }
 
 // remove is of one that waits no more; it may be called again.
 func (h *held) remove(w *waiting) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.waiting[w.Client] == w {
-		h.drop(w.Client)
+	if h.waiting[w.who] == w {
+		h.drop(w.who)
 	}
 }
 
-func (h *held) drop(client netip.AddrPort) {
-	delete(h.waiting, client)
+func (h *held) drop(who caller) {
+	delete(h.waiting, who)
 	if len(h.waiting) == 0 && h.settled != nil {
 		close(h.settled)
 		h.settled = nil
@@ -181,23 +183,23 @@ func (h *held) drop(client netip.AddrPort) {
 }
 
 // accepted gives a connection to whoever let it in; false if nobody did.
-func (h *held) accepted(c *net.TCPConn) bool {
-	client := addrPort(c.RemoteAddr())
+func (h *held) accepted(p *Place, c *net.TCPConn) bool {
+	who := caller{p, addrPort(c.RemoteAddr())}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	w := h.waiting[client]
+	w := h.waiting[who]
 	if w == nil {
 		return false
 	}
 	w.arrived <- c
-	h.drop(client)
+	h.drop(who)
 	return true
 }
 
-func (h *held) gone(client netip.AddrPort) {
+func (h *held) gone(who caller) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if w := h.waiting[client]; w != nil {
+	if w := h.waiting[who]; w != nil {
 		w.cancel()
 	}
 }

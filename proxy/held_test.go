@@ -38,7 +38,7 @@ func hold(t *testing.T, s *Server, to netip.AddrPort) (*running, *waiter) {
 		Client: w.client, Origin: origin, Admit: w.connect,
 		Deny: func(errno syscall.Errno) error {
 			w.denied <- errno
-			s.Gone(w.client)
+			s.Gone(nil, w.client)
 			return nil
 		},
 	})
@@ -112,7 +112,7 @@ func TestHeldIsDeniedUntilItHears(t *testing.T) {
 	client, told := netip.MustParseAddrPort("127.0.0.1:9"), 0
 	p.Hold(Held{Client: client, Origin: origin, Deny: func(syscall.Errno) error {
 		if told++; told == 3 {
-			p.Gone(client)
+			p.Gone(nil, client)
 		}
 		return nil
 	}})
@@ -146,8 +146,8 @@ func TestHeldClientGone(t *testing.T) {
 	gone, cancel := context.WithCancel(t.Context())
 	p, w := hold(t, &Server{Exempt: hanging(gone)}, addrPort(listen(t).Addr()))
 	next(t, p.begun)
-	p.Gone(netip.MustParseAddrPort("192.0.2.1:1")) // of which nobody knows
-	p.Gone(w.client)
+	p.Gone(nil, netip.MustParseAddrPort("192.0.2.1:1")) // of which nobody knows
+	p.Gone(nil, w.client)
 	cancel()
 	if f := next(t, p.ended); Failure(f.Err) != "client-gone" {
 		t.Errorf("flow ended with %v", f.Err)
@@ -167,7 +167,7 @@ func TestHeldThatDoesNotArrive(t *testing.T) {
 	withdrawn := make(chan bool, 1)
 	p.Hold(Held{
 		Client: client, Origin: origin,
-		Admit:    func() error { p.Gone(client); return nil },
+		Admit:    func() error { p.Gone(nil, client); return nil },
 		Withdraw: func() error { withdrawn <- true; return nil },
 	})
 	if f := next(t, p.ended); Failure(f.Err) != "client-gone" {
@@ -187,7 +187,7 @@ func TestSettle(t *testing.T) {
 	}
 	settled := make(chan struct{})
 	go func() { p.Settle(t.Context()); close(settled) }()
-	p.Gone(w.client)
+	p.Gone(nil, w.client)
 	cancel()
 	next(t, settled)
 }

@@ -20,7 +20,7 @@ func TestHeldConnectErrors(t *testing.T) {
 			if got := next(t, w.denied); got != told {
 				t.Errorf("told %v, want %v", got, told)
 			}
-			p.Gone(w.client)
+			p.Gone(nil, w.client)
 			failedByFault(t, next(t, p.ended), how)
 			unvisited(t, upstream)
 		})
@@ -55,7 +55,7 @@ func TestHeldUnanswered(t *testing.T) {
 				t.Error("let in")
 			case <-time.After(quiet):
 			}
-			p.Gone(w.client)
+			p.Gone(nil, w.client)
 			if f := next(t, p.ended); Failure(f.Err) != "injected" || f.EndedBy != EndFault || len(f.Injected) != 1 {
 				t.Errorf("%v; %+v", f.Err, f)
 			}
@@ -73,7 +73,7 @@ func TestHeldUnansweredEndsWithTheRun(t *testing.T) {
 	if got := next(t, w.denied); got != syscall.ECONNREFUSED {
 		t.Errorf("told %v", got)
 	}
-	p.Gone(w.client)
+	p.Gone(nil, w.client)
 	if f := next(t, p.ended); Failure(f.Err) != "cut-off" {
 		t.Errorf("%v", f.Err)
 	}

@@ -26,6 +26,8 @@ type Intercepted struct {
 // Socket is what of a program's socket decides how its packets travel. The
 // upstream is dialled with the same.
 type Socket struct {
+	// Place is the network namespace that it is in; nil is our own.
+	Place *Place
 	// Source is the address that it is bound to, invalid if none.
 	Source netip.Addr
 	// Mark is its SO_MARK. Who may not set that (CAP_NET_ADMIN) dials without.

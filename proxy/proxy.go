@@ -164,14 +164,20 @@ func (s *Server) accept(ln *net.TCPListener, handle func(*net.TCPConn)) error {
 	}
 }
 
-// handle finds out what a connection is. It must not wait for bytes: in many
-// protocols the server speaks first.
+// handle has a connection to the proxy.
 func (s *Server) handle(c *net.TCPConn) {
 	if s.Origin == nil {
 		s.explicit(c)
 		return
 	}
-	origin, diverted, err := s.Origin(c)
+	s.receive(c, s.Origin, s.explicit)
+}
+
+// receive finds out what a connection is; others are those that were not
+// diverted. It must not wait for bytes: in many protocols the server speaks
+// first.
+func (s *Server) receive(c *net.TCPConn, originOf Origin, others func(*net.TCPConn)) {
+	origin, diverted, err := originOf(c)
 	switch {
 	case err != nil:
 		f := s.open(&Flow{Entry: EntryIntercepted, Client: addrPort(c.RemoteAddr())})
@@ -181,7 +187,7 @@ func (s *Server) handle(c *net.TCPConn) {
 	case diverted:
 		s.intercepted(c, origin)
 	default:
-		s.explicit(c)
+		others(c)
 	}
 }
 
@@ -196,7 +202,7 @@ func (s *Server) explicit(c *net.TCPConn) {
 
 // intercepted carries a diverted connection to where it was going.
 func (s *Server) intercepted(c *net.TCPConn, origin Intercepted) {
-	if s.held.accepted(c) {
+	if s.held.accepted(origin.Socket.Place, c) {
 		return
 	}
 	f := s.intercept(addrPort(c.RemoteAddr()), origin)

@@ -30,6 +30,14 @@ type host struct {
 	lockdown    string
 	lockdownErr error
 
+	netCls    bool // is mounted
+	netClsErr error
+	noIPv6    bool
+
+	neighbours    []bpf.Neighbour
+	neighboursErr error
+	enters        bool // other network namespaces
+
 	trial    bpf.Trial
 	trialErr error
 
@@ -47,8 +55,9 @@ func (h *host) result() Result {
 		Transparent: h.transparent(),
 		Explicit:    Verdict{Possible: true},
 		Probes: []Probe{
-			h.kernelProbe(), h.cgroupProbe(), h.capabilitiesProbe(), h.seccompProbe(), h.lockdownProbe(),
-			h.programsProbe(), h.heldSYNProbe(), h.leftProbe(), h.descriptorsProbe(), h.agentsProbe(),
+			h.kernelProbe(), h.cgroupProbe(), h.netClsProbe(), h.capabilitiesProbe(), h.seccompProbe(), h.lockdownProbe(),
+			h.programsProbe(), h.heldSYNProbe(), h.ipv6Probe(), h.neighboursProbe(), h.netnsProbe(),
+			h.leftProbe(), h.descriptorsProbe(), h.agentsProbe(),
 		},
 	}
 }

@@ -22,6 +22,9 @@ func Run(ctx context.Context) Result {
 	h.cgroup, h.whole, h.cgroupErr = bpf.TopCgroup()
 	h.filtered, h.filteredErr = bpf.SeccompFilter()
 	h.lockdown, h.lockdownErr = bpf.Lockdown()
+	h.netCls, h.netClsErr = bpf.NetClassifier()
+	h.noIPv6, h.enters = !bpf.HasIPv6(), bpf.EntersNamespaces()
+	h.neighbours, h.neighboursErr = bpf.Neighbours()
 	if h.privilege == nil {
 		h.trial, h.trialErr = bpf.Try()
 	}

@@ -44,6 +44,9 @@ type Status struct {
 	// Listen is where clients ask for the proxy.
 	Listen    string   `json:"listen,omitempty"`
 	Upstreams []string `json:"upstreams"`
+	// Netns are the network namespaces in which it intercepts, as they were asked
+	// for; absent if they were not.
+	Netns []string `json:"netns,omitempty"`
 	// Open flows have not ended; Matched and Errors count those that have.
 	Open    int64  `json:"open_flows"`
 	Matched uint64 `json:"matched"`

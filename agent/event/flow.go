@@ -28,6 +28,7 @@ type Process struct {
 	Name     string `json:"name,omitempty"`
 	UID      uint32 `json:"uid"`
 	CgroupID uint64 `json:"cgroup_id,omitempty"`
+	Netns    uint64 `json:"netns,omitempty"`
 }
 
 // Upstream is where a flow went, or was meant to go.

@@ -55,7 +55,11 @@ type Starter struct {
 // Interception says whose connections are diverted.
 type Interception struct {
 	Cgroup string `json:"cgroup"`
-	Netns  uint64 `json:"netns"`
+	// Netns is the number of the agent's own network namespace; absent if others
+	// are intercepted, and that is not.
+	Netns uint64 `json:"netns,omitempty"`
+	// Namespaces are all that are, if they were asked for.
+	Namespaces []Namespace `json:"namespaces,omitempty"`
 	// Process or PID are the only ones, if there is one of the two.
 	Process string `json:"process,omitempty"`
 	PID     uint32 `json:"pid,omitempty"`
@@ -65,6 +69,13 @@ type Interception struct {
 	QUIC string `json:"quic"`
 	// HoldsSYN says that connect(2) waits for the upstream's answer.
 	HoldsSYN bool `json:"holds_syn"`
+}
+
+// Namespace is a network namespace: the name that it was asked for by, or "self"
+// for the agent's own, and its number.
+type Namespace struct {
+	Name  string `json:"name"`
+	Netns uint64 `json:"netns"`
 }
 
 // Mapping is a listener for one target.

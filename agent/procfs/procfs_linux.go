@@ -19,11 +19,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Sockets gives those of "tcp" or "udp", of both IP versions.
+// Sockets gives those of "tcp" or "udp", of both IP versions, in the network
+// namespace of the calling thread.
 func Sockets(network string) ([]Socket, error) {
 	var all []Socket
 	for _, table := range []string{network, network + "6"} {
-		f, err := os.Open("/proc/self/net/" + table)
+		f, err := os.Open("/proc/thread-self/net/" + table)
 		if err != nil {
 			if table != network && errors.Is(err, fs.ErrNotExist) {
 				continue // a kernel without IPv6

@@ -45,6 +45,7 @@ func everySetting(t *testing.T) []setting {
 		{"capture-process", "FAULT_EBPF_PROCESS_NAME", "curl", "wget", "-u *", func(o outcome) any { return o.cfg.Process }, "curl"},
 		{"capture-pid", "FAULT_EBPF_PROCESS_PID", "4711", "1", "-u *", func(o outcome) any { return o.cfg.PID }, uint32(4711)},
 		{"cgroup", "FAULT_CGROUP", "/system.slice", "/x", "-u *", func(o outcome) any { return o.cfg.Cgroup }, "/system.slice"},
+		{"netns", "FAULT_NETNS", "self,/proc/self/ns/net", "self", "-u *", func(o outcome) any { return o.cfg.Netns }, []string{"self", "/proc/self/ns/net"}},
 		{"proxy-address", "FAULT_HTTP_PROXY_ADDRESS", "http://0.0.0.0:4000", "127.0.0.1:1", "", func(o outcome) any { return o.cfg.Proxy.String() }, "0.0.0.0:4000"},
 		{"proxy-address", "FAULT_PROXY_ADDRESS", "localhost:4000", "127.0.0.1:1", "", func(o outcome) any { return o.cfg.Proxy.String() }, "127.0.0.1:4000"},
 		{"disable-http-proxy", "FAULT_DISABLE_HTTP_PROXY", "true", "false", "--proxy 9090=h:80", func(o outcome) any { return o.cfg.NoProxy }, true},

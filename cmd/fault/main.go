@@ -182,6 +182,9 @@ func explain(err error) (message, hint string, code int) {
 		return h.message, h.hint, exitFailure
 	}
 	message, hint = explainRun(err)
+	if s, ok := errors.AsType[*agent.SettingError](err); ok && s.Usage {
+		return message, hint, exitUsage
+	}
 	if errors.Is(err, errIdle) {
 		return message, hint, agent.ExitIdle
 	}

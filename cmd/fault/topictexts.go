@@ -27,7 +27,10 @@ not what is below a domain, is also looked up every 5 s. Loopback and DNS
 are meant only if they are named, as by localhost:5432.
 
 Intercepted are new TCP connections of the network namespace in which
-fault runs, if --upstream means them. These narrow it:
+fault runs, if --upstream means them, or of those that --netns names: by
+a name of ip netns, a path, a process in it, or self; repeated, or as a
+list. What DNS answers say is learnt in all; look-ups, clients that ask
+for a proxy and mappings stay in fault's own. These narrow it:
 
   --cgroup PATH          to a cgroup and those below
   --capture-process NAME to the processes of a name

@@ -25,8 +25,8 @@ type trafficFlags struct {
 	override     target
 }
 
-// narrowing are the flags that intercept only some processes.
-var narrowing = []string{"capture-process", "capture-pid", "cgroup"}
+// narrowing are the flags that say whose connections are intercepted.
+var narrowing = []string{"capture-process", "capture-pid", "cgroup", "netns"}
 
 func addTrafficFlags(cmd *cobra.Command) *trafficFlags {
 	f := &trafficFlags{

@@ -56,11 +56,18 @@ func newServer(t testing.TB) *host {
 // newClient makes a host that is joined to a server.
 func newClient(t testing.TB, server *host) *host {
 	t.Helper()
+	h := newHost(t)
+	h.join(t, server)
+	return h
+}
+
+// join gives a host a cable to a server.
+func (h *host) join(t testing.TB, server *host) {
+	t.Helper()
 	server.clients++
 	n := server.clients
 	net4 := netip.MustParsePrefix(fmt.Sprintf("10.77.%d.0/24", n))
 	net6 := netip.MustParsePrefix(fmt.Sprintf("fd77:%d::/64", n))
-	h := newHost(t)
 	h.v4, h.v6 = net4.Addr().Next(), net6.Addr().Next()
 	gateways := []netip.Addr{h.v4.Next(), h.v6.Next()}
 	err := netns.Veth(h.ns, server.ns,
@@ -77,7 +84,6 @@ func newClient(t testing.TB, server *host) *host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return h
 }
 
 // cable gives the name of the only device of a client but loopback.
