@@ -252,6 +252,7 @@ func (i *interception) intercepted(o bpf.Origin) proxy.Intercepted {
 	}
 	return proxy.Intercepted{
 		MatchedBy:   by,
+		Shared:      o.Shared,
 		Destination: o.Destination,
 		Socket:      proxy.Socket{Source: o.Source, Mark: o.Mark, TOS: o.TOS},
 		Process: proxy.Process{
