@@ -96,7 +96,7 @@ func (i *interception) attach(ctx context.Context, cfg *Config, ln *net.TCPListe
 	start.begin("loading programs")
 	i.programs, err = i.load(ctx, bpf.Config{
 		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
-		Proxy: reachable(addrPort(ln.Addr())), Netns: i.netns, Rules: rules(cfg.Upstreams), Names: nameRules(cfg.Upstreams),
+		Proxy: reachable(addrPort(ln.Addr())), Netns: i.netns, Rules: rules(cfg.Upstreams), Names: nameRules(cfg.Upstreams, inFile(resolverPath, searchDomains)),
 		BlockQUIC: cfg.BlockQUIC,
 	})
 	if err == nil {
