@@ -20,6 +20,7 @@ var roles = map[string]func(args []string) error{
 	"steady":  exchangeSteadily,
 	"upload":  upload,
 	"ping":    ping,
+	"reach":   reach,
 }
 
 func play(role string, args []string) {
