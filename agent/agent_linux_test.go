@@ -57,7 +57,7 @@ func TestIntercepts(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, text)
 		}
 	}
-	if n := len(regexp.MustCompile(`(?m)^\S+ agent\.test\[\d+\] -> 192\.0\.2\.10:80 matched latency=\d+\.\dms to_client=\d+B`).FindAllString(text, -1)); n < 3 {
+	if n := len(regexp.MustCompile(`(?m)^\S+ agent\.test\[\d+\] -> 192\.0\.2\.10:80 matched matched_by=address latency=\d+\.\dms to_client=\d+B`).FindAllString(text, -1)); n < 3 {
 		t.Errorf("%d lines of flows in\n%s", n, text)
 	}
 	nothingLeft(t, h)

@@ -104,8 +104,13 @@ func (r *reporter) holding(f *proxy.Flow) []string {
 // verdict is what the proxy decides of a flow, as far as that is known without
 // asking for addresses; "" if it is not.
 func (r *reporter) verdict(f *proxy.Flow) string {
-	if f.MatchedBy != "" {
+	switch {
+	case f.MatchedBy == proxy.ByAmbiguous:
+		return "" // its client may still say a name
+	case f.MatchedBy != "" && f.Matched:
 		return matchedWord
+	case f.MatchedBy != "":
+		return passedWord
 	}
 	host, port, ok := splitHost(f.Host)
 	if to := r.cfg.HTTPUpstream; to != nil && (f.Entry == proxy.EntryHTTP || f.Entry == proxy.EntryConnect) {

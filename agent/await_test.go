@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -179,6 +180,44 @@ func TestOpen(t *testing.T) {
 		}
 		if held := `"faults":[{"id":"blackhole","link":"to-server"},{"id":"blackhole","link":"to-client"}]`; strings.Count(json, held) != 1 {
 			t.Errorf("no event says that %s:\n%s", held, json)
+		}
+	})
+}
+
+// TestOpenNamed holds what is told of open flows to an address of several names:
+// nothing that is not decided.
+func TestOpenNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := everything(t)
+		cfg.Faults, cfg.Duration = nil, time.Minute
+		_, json := run(t, cfg, t.Context(), func(r *reporter) {
+			flow := func(id uint64) *proxy.Flow {
+				return &proxy.Flow{ID: id, Entry: proxy.EntryIntercepted, Host: "192.0.2.1:443", MatchedBy: proxy.ByAmbiguous, Started: r.clock.Now()}
+			}
+			silent, meant, other := flow(1), flow(2), flow(3)
+			meant.Name, meant.MatchedBy, meant.Matched = "api.test", proxy.BySNI, true
+			other.Name, other.MatchedBy = "www.test", proxy.ByHost
+			for _, f := range []*proxy.Flow{silent, meant, other} {
+				r.FlowOpened(flow(f.ID))
+				if f.Name != "" {
+					r.FlowNamed(f)
+				}
+			}
+			r.FlowNamed(&proxy.Flow{ID: 99})
+			time.Sleep(7 * second)
+			for _, f := range []*proxy.Flow{silent, meant, other} {
+				r.FlowEnded(f)
+			}
+		})
+		var got []string
+		for _, f := range decoded(t, json).flows {
+			if f.State == "open" {
+				got = append(got, fmt.Sprint(f.Flow, f.Upstream.Host, f.Verdict, f.Reason, f.Upstream.MatchedBy))
+			}
+		}
+		want := []string{fmt.Sprint(1, "", "", "", ""), fmt.Sprint(2, "api.test", "matched", "", "sni"), fmt.Sprint(3, "www.test", "passed", "upstream-not-matched", "host")}
+		if fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("told %v, want %v", got, want)
 		}
 	})
 }

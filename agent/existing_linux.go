@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"github.com/faultproxy/fault/agent/procfs"
 	"github.com/faultproxy/fault/agent/sockdiag"
 	"github.com/faultproxy/fault/bpf"
+	"github.com/faultproxy/fault/proxy/upstream"
 )
 
 // canReset says why --reset-existing cannot be done.
@@ -76,7 +78,7 @@ func meetExisting(ctx context.Context, cfg *Config, i *interception) (*existing,
 		if cfg.ResetExisting {
 			// In doubt it stays: nobody is to lose what was not asked for.
 			others := slices.ContainsFunc(of, func(p procfs.Process) bool { return !isMeant(p) })
-			if c.Direction == sockdiag.Outgoing && len(of) > 0 && !others {
+			if c.Direction == sockdiag.Outgoing && len(of) > 0 && !others && !isShared(cfg.Upstreams, i.hosts, c.Remote) {
 				if err := c.place.do(c.Reset); err != nil {
 					return nil, &SettingError{Flag: "reset-existing", Err: err}
 				}
@@ -108,6 +110,21 @@ func targets(cfg *Config, p procfs.Process) bool {
 		return p.Name == cfg.Process[:min(kept, len(cfg.Process))]
 	}
 	return true
+}
+
+// isShared says whether an address that is meant is known to have names, too,
+// that are not.
+func isShared(set upstream.Set, hosts map[string][]netip.Addr, to netip.AddrPort) bool {
+	byAddress := bpf.Diverts(rules(set))(to)
+	for name, addrs := range hosts {
+		if byAddress && !named(set, name) || !slices.Contains(addrs, to.Addr()) {
+			continue
+		}
+		if !set.Match(name, to.Port(), func() []netip.Addr { return addrs }) {
+			return true
+		}
+	}
+	return false
 }
 
 // agentProcesses are the agents of the places, with this one: what they dial is

@@ -228,3 +228,25 @@ func TestExistingInDoubt(t *testing.T) {
 		t.Error(text)
 	}
 }
+
+func TestIsShared(t *testing.T) {
+	hosts := hostsOf(upstreamsOf(t, "api.test", "not.test"), strings.NewReader(
+		"10.0.0.1 api.test\n10.0.0.2 api.test\n10.0.0.2 www.test\n10.0.0.2 not.test\n127.0.0.1 localhost\n127.0.0.1 www.test\n"))
+	for _, tc := range []struct {
+		upstreams, to string
+		want          bool
+	}{
+		{"api.test", "10.0.0.1:80", false},
+		{"api.test", "10.0.0.2:80", true},
+		{"*.test", "10.0.0.2:80", false},
+		{"*.test,!not.test", "10.0.0.2:80", true},
+		{"*", "10.0.0.2:80", false},
+		{"10.0.0.0/8", "10.0.0.2:80", false},
+		{"10.0.0.0/8,!not.test", "10.0.0.2:80", true},
+		{"localhost:80", "127.0.0.1:80", false},
+	} {
+		if got := isShared(upstreamsOf(t, tc.upstreams), hosts, netip.MustParseAddrPort(tc.to)); got != tc.want {
+			t.Errorf("%s has %s shared: %v", tc.upstreams, tc.to, got)
+		}
+	}
+}

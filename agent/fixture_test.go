@@ -167,6 +167,20 @@ func slowed() *proxy.Flow {
 	}
 }
 
+// byName is a flow whose client named its upstream, and nameless one of which
+// it did not.
+func byName() *proxy.Flow {
+	f := slowed()
+	f.ID, f.MatchedBy, f.Name, f.Injected, f.Answered, f.Status = 14, proxy.BySNI, "api.example.com", f.Injected[:1], 0, 0
+	return f
+}
+
+func nameless() *proxy.Flow {
+	f := slowed()
+	f.ID, f.Matched, f.MatchedBy, f.Injected, f.Answered, f.Status = 15, false, proxy.ByAmbiguous, nil, 0, 0
+	return f
+}
+
 // shortened is a flow that faults cut up and short.
 func shortened() *proxy.Flow {
 	f := slowed()

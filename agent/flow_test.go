@@ -18,7 +18,7 @@ import (
 func TestFlow(t *testing.T) {
 	plan, names := everyFault(), ids(everyFault())
 	var text, json strings.Builder
-	for _, f := range []*proxy.Flow{slowed(), passed(), refused(), cut(), shortened(), {ID: 11, Entry: proxy.EntryIntercepted, Client: slowed().Client, Err: proxy.ErrOrigin}} {
+	for _, f := range []*proxy.Flow{slowed(), passed(), refused(), cut(), shortened(), {ID: 11, Entry: proxy.EntryIntercepted, Client: slowed().Client, Err: proxy.ErrOrigin}, byName(), nameless()} {
 		text.WriteString(flowLine(style.Style{}, when, f, plan, names))
 		json.WriteString(event.Line(flowEvent(event.NewHead(event.OfFlow, when, 13*second), f, plan, names)))
 	}

@@ -37,8 +37,11 @@ func flowEvent(head event.Head, f *proxy.Flow, plan []faults.Planned, ids []stri
 func openEvent(head event.Head, f *proxy.Flow, verdict string, ids []string) event.Flow {
 	e := flowBegun(head, f)
 	e.State, e.Verdict = "open", verdict
-	if verdict == passedWord {
+	switch {
+	case verdict == passedWord:
 		e.Reason = passedReason(f)
+	case verdict == "" && e.Upstream != nil:
+		e.Upstream.MatchedBy = "" // which is not decided
 	}
 	for _, in := range f.Injected {
 		e.Faults = append(e.Faults, event.Injection{ID: ids[in.Fault], Link: in.Link.String()})
@@ -71,7 +74,7 @@ func upstreamEvent(f *proxy.Flow) *event.Upstream {
 	switch {
 	case !ok:
 	case isAddress(host):
-		u.IP, u.Port = host, port
+		u.Host, u.IP, u.Port = f.Name, host, port
 	default:
 		u.Host, u.Port = lines.Shown(host, longestHost), port
 	}

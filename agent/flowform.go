@@ -125,7 +125,7 @@ func (l flowForm) caller(f *proxy.Flow) (name, pid string) {
 }
 
 func (l flowForm) upstream(f *proxy.Flow) (host, port string) {
-	host, number, ok := splitHost(f.Host)
+	host, number, ok := splitHost(namedHost(f))
 	switch {
 	case f.Host == "":
 		return "-", ""

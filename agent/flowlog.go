@@ -49,6 +49,9 @@ func (l *flowLog) ended(f *proxy.Flow) {
 		zap.Int64("to_client_bytes", f.Bytes[faults.ToClient]), zap.Int64("to_server_bytes", f.Bytes[faults.ToServer]),
 		zap.Float64("lasted_ms", f.Lasted.Seconds()*1000),
 	}
+	if f.MatchedBy != "" {
+		fields = append(fields, zap.String("matched_by", string(f.MatchedBy)), zap.String("name", f.Name))
+	}
 	if f.Err != nil {
 		fields = append(fields, zap.String("failure", proxy.Failure(f.Err)), zap.Error(f.Err))
 	}

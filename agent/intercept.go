@@ -95,7 +95,7 @@ func (i *interception) attach(ctx context.Context, cfg *Config, start *steps) er
 	var err error
 	i.programs, err = i.load(ctx, bpf.Config{
 		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
-		Proxy: i.at, Rules: rules(cfg.Upstreams), Names: nameRules(cfg.Upstreams),
+		Proxy: i.at, Rules: rules(cfg.Upstreams), Names: nameRules(cfg.Upstreams, inFile(resolverPath, searchDomains)),
 		BlockQUIC: cfg.BlockQUIC,
 	})
 	if err == nil {
@@ -261,6 +261,7 @@ func (p *place) intercepted(o bpf.Origin) proxy.Intercepted {
 	}
 	return proxy.Intercepted{
 		MatchedBy:   by,
+		Shared:      o.Shared,
 		Destination: o.Destination,
 		Socket:      proxy.Socket{Place: p.proxy, Source: o.Source, Mark: o.Mark, TOS: o.TOS},
 		Process: proxy.Process{

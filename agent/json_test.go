@@ -93,6 +93,7 @@ func TestKeys(t *testing.T) {
 	all.WriteString(event.Line(flowEvent(head(event.OfFlow), slowed(), everyFault(), names)))
 	all.WriteString(event.Line(flowEvent(head(event.OfFlow), shortened(), everyFault(), names)))
 	all.WriteString(event.Line(flowEvent(head(event.OfFlow), passed(), everyFault(), names)))
+	all.WriteString(event.Line(flowEvent(head(event.OfFlow), byName(), everyFault(), names)))
 	all.WriteString(event.Line(flowEvent(head(event.OfFlow), refused(), everyFault(), names)))
 	all.WriteString(event.Line(event.Change{Head: head(event.OfFault), NextChangeS: event.Some(1.)}))
 	all.WriteString(event.Line(event.Warning{Head: head(event.OfWarning), Hint: "hint"}))

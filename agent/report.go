@@ -153,6 +153,9 @@ func passedReason(f *proxy.Flow) string {
 	if failure := proxy.Failure(f.Err); failure == "origin-unknown" {
 		return failure
 	}
+	if f.MatchedBy == proxy.ByAmbiguous {
+		return "ambiguous-name"
+	}
 	return "upstream-not-matched"
 }
 

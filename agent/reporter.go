@@ -109,6 +109,9 @@ func (r *reporter) FlowOpened(f *proxy.Flow) {
 	r.pairs.opened(f)
 }
 
+// FlowNamed is that of [proxy.Observer].
+func (r *reporter) FlowNamed(f *proxy.Flow) { r.young.named(f) }
+
 // Injected is that of [proxy.Observer].
 func (r *reporter) Injected(f *proxy.Flow, link faults.Link, e faults.Effect, late time.Duration) {
 	if e.Delay == faults.Never {

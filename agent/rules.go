@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"strings"
@@ -14,7 +15,8 @@ import (
 )
 
 // resolved is the patterns with the addresses of now in the place of names, and
-// the addresses of each name. What is below a domain nobody can look up.
+// the addresses of each name, also of others that this host knows. What is below
+// a domain nobody can look up.
 func resolved(ctx context.Context, r *net.Resolver, set upstream.Set) (upstream.Set, map[string][]netip.Addr, error) {
 	var out upstream.Set
 	hosts := make(map[string][]netip.Addr)
@@ -37,6 +39,10 @@ func resolved(ctx context.Context, r *net.Resolver, set upstream.Set) (upstream.
 			out = append(out, upstream.Pattern{Prefix: netip.PrefixFrom(a, a.BitLen()), Port: p.Port, Exclude: p.Exclude})
 		}
 	}
+	known := inFile(hostsPath, func(file io.Reader) map[string][]netip.Addr { return hostsOf(set, file) })
+	for name, addrs := range known {
+		hosts[name] = append(hosts[name], addrs...)
+	}
 	return out, hosts, nil
 }
 
@@ -55,6 +61,11 @@ func names(set upstream.Set) int {
 func rules(set upstream.Set) []bpf.Rule {
 	var out []bpf.Rule
 	for _, p := range set {
+		if p.Host == "localhost" { // whatever else this host calls itself
+			for _, loopback := range []string{"127.0.0.1/32", "::1/128"} {
+				out = append(out, bpf.Rule{Prefix: netip.MustParsePrefix(loopback), Port: p.Port, Exclude: p.Exclude, Loopback: true, DNS: true})
+			}
+		}
 		if p.Host != "" || p.Domain != "" {
 			continue
 		}
@@ -71,19 +82,28 @@ func rules(set upstream.Set) []bpf.Rule {
 	return out
 }
 
-// nameRules is the patterns about names, for the kernel.
-func nameRules(set upstream.Set) []bpf.NameRule {
+// nameRules is the patterns about names, for the kernel, and in some domains,
+// too.
+func nameRules(set upstream.Set, domains []string) []bpf.NameRule {
 	var out []bpf.NameRule
 	for _, p := range set {
 		switch {
 		case p.Host != "":
 			out = append(out, bpf.NameRule{Name: p.Host, Port: p.Port, Exclude: p.Exclude})
+			for _, d := range domains {
+				if name := p.Host + "." + d; len(name) <= longestName {
+					out = append(out, bpf.NameRule{Name: name, Port: p.Port, Exclude: p.Exclude})
+				}
+			}
 		case p.Domain != "":
 			out = append(out, bpf.NameRule{Name: p.Domain, Below: true, Port: p.Port, Exclude: p.Exclude})
 		}
 	}
 	return out
 }
+
+// longestName bounds a name in DNS.
+const longestName = 253
 
 // unresolved is what a resolver said without the name, which is known, and who
 // was asked.

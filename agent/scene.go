@@ -152,5 +152,5 @@ func (s *scene) warnings(cfg *Config) []warning {
 
 // namesText says what it means that names are not learnt.
 func namesText(why error) string {
-	return fmt.Sprintf("names are looked up every 5 s, and `*.domain` means nothing: DNS answers are not read: %v", why)
+	return fmt.Sprintf("names are looked up every 5 s, and `*.domain` means what /etc/hosts has: DNS answers are not read: %v", why)
 }

@@ -114,8 +114,15 @@ func caveats(cfg *Config, r *Report) []string {
 	default:
 		texts = append(texts, fmt.Sprintf("paused %s times, %s: this run differs from its replay", words.Count(r.Pauses), pausedFor(r)))
 	}
-	if n := r.Connects[bpf.QUIC]; n > 0 {
+	switch n := r.Connects[bpf.QUIC]; {
+	case n == 0:
+	case cfg.BlockQUIC:
+		texts = append(texts, fmt.Sprintf("QUIC passed %s times, to addresses that other names have, too", words.Count(n)))
+	default:
 		texts = append(texts, fmt.Sprintf("QUIC passed %s times; --quic block has clients fall back to TCP", words.Count(n)))
+	}
+	if n := r.Passed["ambiguous-name"]; n > 0 {
+		texts = append(texts, fmt.Sprintf("%s passed to addresses of several names, and named none; --upstream IP:PORT needs no name", words.Counted(n, "flow")))
 	}
 	switch {
 	case r.Matched > 0:

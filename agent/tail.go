@@ -36,6 +36,9 @@ func flowLine(look style.Style, now time.Time, f *proxy.Flow, plan []faults.Plan
 	} else {
 		fmt.Fprintf(b, " %s reason=%s", passedWord, passedReason(f))
 	}
+	if f.MatchedBy != "" {
+		fmt.Fprintf(b, " matched_by=%s", f.MatchedBy)
+	}
 	if text := injections(f, plan, ids); text != "" {
 		b.WriteString(" " + text)
 	}
@@ -67,8 +70,17 @@ func openLine(look style.Style, now time.Time, f *proxy.Flow, verdict string, ho
 
 func flowHead(now time.Time, f *proxy.Flow) *strings.Builder {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s -> %s", stamp(now), caller(f), cmp.Or(lines.Shown(f.Host, shownHost), "-"))
+	fmt.Fprintf(&b, "%s %s -> %s", stamp(now), caller(f), cmp.Or(lines.Shown(namedHost(f), shownHost), "-"))
 	return &b
+}
+
+// namedHost is the host:port of a flow, with the name that the client gave it
+// where that has decided.
+func namedHost(f *proxy.Flow) string {
+	if _, port, err := net.SplitHostPort(f.Host); err == nil && f.Name != "" {
+		return net.JoinHostPort(f.Name, port)
+	}
+	return f.Host
 }
 
 // caller is who a flow belongs to.

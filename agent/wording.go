@@ -17,6 +17,7 @@ type wording struct{ long, short string }
 // Words that are not here are told as they are, without hyphens.
 var reasonWords = map[string]wording{
 	"upstream-not-matched": {"upstream not matched", "not matched"},
+	"ambiguous-name":       {"ambiguous name", "ambiguous"},
 	"origin-unknown":       {"destination unknown", "unknown"},
 	"dns":                  {"DNS", ""},
 	"udp":                  {"UDP", ""},

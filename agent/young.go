@@ -32,6 +32,7 @@ func (y *young) add(f *proxy.Flow) {
 	}
 	known := &proxy.Flow{
 		ID: f.ID, Entry: f.Entry, Client: f.Client, Process: f.Process, Host: f.Host, Started: f.Started,
+		Matched: f.Matched, MatchedBy: f.MatchedBy,
 	}
 	y.mu.Lock()
 	defer y.mu.Unlock()
@@ -39,6 +40,19 @@ func (y *young) add(f *proxy.Flow) {
 		y.of = make(map[uint64]*list.Element)
 	}
 	y.of[f.ID] = y.flows.PushBack(known)
+}
+
+// named notes what a client called its upstream, and what that has decided.
+func (y *young) named(f *proxy.Flow) {
+	if !y.tell {
+		return
+	}
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if e, ok := y.of[f.ID]; ok {
+		known := e.Value.(*proxy.Flow)
+		known.Matched, known.MatchedBy, known.Name = f.Matched, f.MatchedBy, f.Name
+	}
 }
 
 // held notes that a fault lets nothing more of a flow arrive.

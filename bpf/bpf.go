@@ -58,7 +58,8 @@ type NameRule struct {
 	Below bool
 	// Port is the destination port; 0 is every port.
 	Port uint16
-	// Exclude takes the addresses out whatever other rules say.
+	// Exclude takes the addresses out whatever other rules say, but for those
+	// that other names have, too: see [Origin.Shared].
 	Exclude bool
 }
 
@@ -80,7 +81,8 @@ type Config struct {
 	// kernel keeps 15 bytes of a name, so only these are compared. Empty:
 	// everyone.
 	Process string
-	// BlockQUIC refuses what would be counted as [QUIC], with EPERM.
+	// BlockQUIC refuses what would be counted as [QUIC], with EPERM, but at
+	// addresses that are [Origin.Shared].
 	BlockQUIC bool
 	// PID is the one process, as the initial pid namespace numbers it; then
 	// Process means nothing. 0: everyone.
@@ -109,7 +111,8 @@ type Origin struct {
 	// IPv6 says that the caller's socket is an IPv6 one.
 	IPv6 bool
 	// ByName says that it was a [NameRule] that diverted the connection, and no
-	// [Rule]; Shared that the address was seen to belong to other names, too.
+	// [Rule]; Shared that the address was seen to belong to names that would
+	// not have done that, too.
 	ByName, Shared bool
 }
 

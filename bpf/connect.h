@@ -30,20 +30,26 @@ static __always_inline __u32 matching_rules(const struct origin *o)
 }
 
 /* match is what the patterns say about the destination: rule_flags. Addresses
- * of names count as named one by one; what an excluded name has is excluded. */
+ * of names count as named one by one. Where names have one that speak against
+ * each other, or of which one is included by its name only, what the client
+ * says is to decide; a name that is excluded and alone has it excluded. */
 static __always_inline __u32 match(struct origin *o)
 {
 	__u32 flags = matching_rules(o), named = naming(o);
 
-	if (named & NAMING_EXCLUDE)
-		return RULE_EXCLUDE;
-	if (flags & RULE_EXCLUDE || !(named & NAMING_INCLUDE))
+	if (flags & RULE_EXCLUDE || !(named & (NAMING_INCLUDE | NAMING_EXCLUDE)))
 		return flags;
-	if (!(flags & RULE_INTERCEPT)) {
-		o->by_name = true;
-		o->shared = !!(named & NAMING_SHARED);
+	o->by_name = !(flags & RULE_INTERCEPT);
+	if (named & NAMING_EXCLUDE) {
+		if (!(named & NAMING_INCLUDE) && (o->by_name || !(named & NAMING_OTHER)))
+			return RULE_EXCLUDE;
+		o->shared = true;
+	} else if (o->by_name) {
+		o->shared = !!(named & NAMING_OTHER);
 	}
-	return flags | RULE_INTERCEPT | RULE_LOOPBACK | RULE_DNS;
+	if (named & NAMING_INCLUDE)
+		flags |= RULE_LOOPBACK | RULE_DNS;
+	return flags | RULE_INTERCEPT;
 }
 
 static __always_inline bool is_mapped(const struct origin *o)

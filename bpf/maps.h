@@ -148,7 +148,7 @@ struct origin {
 	__be32 seq;	 /* of the SYN that is held */
 	__u8 held;
 	__u8 tos;     /* IP_TOS of the caller's socket, or IPV6_TCLASS */
-	__u8 by_name; /* a name brought it, not an address; then */
+	__u8 by_name; /* a name brought it, not an address */
 	__u8 shared;  /* names have the address that would not have */
 	__u8 padding[4];
 };

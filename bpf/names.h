@@ -282,11 +282,12 @@ int fault_learn(struct __sk_buff *skb)
 enum naming {
 	NAMING_INCLUDE = 1,
 	NAMING_EXCLUDE = 2,
-	NAMING_SHARED = 4, /* a name that has the address is not included */
+	NAMING_OTHER = 4, /* other names have the address, too */
 };
 
+/* Bits of outcomes, by what they say about a port. */
 struct said {
-	__u64 include, exclude, other;
+	__u64 include, exclude, neither;
 };
 
 static __always_inline void collect(const struct outcomes *known, const struct port_outcomes *port,
@@ -298,10 +299,11 @@ static __always_inline void collect(const struct outcomes *known, const struct p
 	for (int i = 0; i < OUTCOMES_MAX / 8; i++) {
 		__u64 all = ((const __u64 *)known->has)[i];
 		__u64 include = ((const __u64 *)port->include.has)[i];
+		__u64 exclude = ((const __u64 *)port->exclude.has)[i];
 
 		said->include |= all & include;
-		said->exclude |= all & ((const __u64 *)port->exclude.has)[i];
-		said->other |= all & ~include;
+		said->exclude |= all & exclude;
+		said->neither |= all & ~(include | exclude);
 	}
 }
 
@@ -325,8 +327,8 @@ static __always_inline __u32 naming(const struct origin *o)
 		flags |= NAMING_INCLUDE;
 	if (said.exclude)
 		flags |= NAMING_EXCLUDE;
-	if (said.other || (said.include && bpf_map_lookup_elem(&strangers, o->addr)))
-		flags |= NAMING_SHARED;
+	if (said.neither || (flags && bpf_map_lookup_elem(&strangers, o->addr)))
+		flags |= NAMING_OTHER;
 	return flags;
 }
 

@@ -97,15 +97,17 @@ func (h *host) meets(to string) string {
 		return ""
 	}
 	o, ok := h.origin(accepted(h.t, h.ln))
+	by := "address"
+	if o.ByName {
+		by = "name"
+	}
 	switch {
 	case !ok:
 		return "unknown"
-	case !o.ByName:
-		return "address"
 	case o.Shared:
-		return "shared"
+		return "shared " + by
 	}
-	return "name"
+	return by
 }
 
 func newNamedHost(t *testing.T, names []NameRule, rules ...Rule) *host {
@@ -178,7 +180,8 @@ func TestLearn(t *testing.T) {
 
 // TestShared is addresses that several names have.
 func TestShared(t *testing.T) {
-	h := newNamedHost(t, []NameRule{{Name: "api.test"}, {Name: "also.test"}, {Name: "not.test", Exclude: true}})
+	h := newNamedHost(t, []NameRule{{Name: "api.test"}, {Name: "also.test"}, {Name: "port.test", Port: 8080}, {Name: "not.test", Exclude: true}},
+		Rule{Prefix: netip.MustParsePrefix("198.51.100.0/24")}, Rule{Prefix: netip.MustParsePrefix("198.51.100.9/32"), Exclude: true})
 	heard := func(name, address string) { h.hears("192.0.2.10:53", dnsAnswer(t, name, name+" A "+address)) }
 	want := func(address, want string) {
 		t.Helper()
@@ -190,15 +193,33 @@ func TestShared(t *testing.T) {
 	heard("also.test.", "192.0.2.1")
 	want("192.0.2.1", "name")
 	heard("other.test.", "192.0.2.1")
-	want("192.0.2.1", "shared")
+	want("192.0.2.1", "shared name")
 	heard("other.test.", "192.0.2.2")
 	want("192.0.2.2", "")
 	heard("api.test.", "192.0.2.2")
-	want("192.0.2.2", "shared")
+	want("192.0.2.2", "shared name")
+	heard("port.test.", "192.0.2.1")
+	want("192.0.2.1", "shared name")
+
+	// Of excluded names, too.
 	heard("not.test.", "192.0.2.3")
 	want("192.0.2.3", "")
+	heard("other.test.", "192.0.2.3")
+	want("192.0.2.3", "")
 	heard("api.test.", "192.0.2.3")
-	want("192.0.2.3", "") // an exclusion wins
+	want("192.0.2.3", "shared name")
+	want("198.51.100.3", "address")
+	heard("other.test.", "198.51.100.3")
+	heard("api.test.", "198.51.100.3")
+	want("198.51.100.3", "address")
+	heard("not.test.", "198.51.100.3")
+	want("198.51.100.3", "shared address")
+	heard("not.test.", "198.51.100.4")
+	want("198.51.100.4", "")
+	heard("port.test.", "198.51.100.4")
+	want("198.51.100.4", "shared address")
+	heard("api.test.", "198.51.100.9")
+	want("198.51.100.9", "") // an address is not told apart
 
 	for name, addr := range map[string]string{"api.test": "192.0.2.4", "not.test": "192.0.2.5", "other.test": "192.0.2.6"} {
 		if err := h.i.SetAddresses(name, []netip.Addr{netip.MustParseAddr(addr)}); err != nil {
@@ -211,7 +232,7 @@ func TestShared(t *testing.T) {
 	if err := h.i.SetAddresses("other.test", []netip.Addr{netip.MustParseAddr("192.0.2.4")}); err != nil {
 		t.Error(err)
 	}
-	want("192.0.2.4", "shared")
+	want("192.0.2.4", "shared name")
 }
 
 // TestHostilePackets are no answers. All of them arrive, and nothing is learnt.

@@ -35,7 +35,8 @@ static __always_inline enum verdict quic(struct bpf_sock_addr *ctx, struct origi
 		return VERDICT_OTHER_NETNS;
 	if (!o->netns)
 		return VERDICT_LIMIT;
-	return blocks_quic ? VERDICT_QUIC_BLOCKED : VERDICT_QUIC;
+	/* Which name is meant, nobody knows. */
+	return blocks_quic && !o->shared ? VERDICT_QUIC_BLOCKED : VERDICT_QUIC;
 }
 
 /* turns says whether a socket turns to another peer than before. In doubt it

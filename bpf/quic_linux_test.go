@@ -102,7 +102,8 @@ func TestQUICCounted(t *testing.T) {
 }
 
 // TestQUICOfOthers blocks nothing in another namespace, of another process, of
-// the agent itself, and while the agent takes no connections.
+// the agent itself, while the agent takes no connections, and where it is not
+// known whom it is for.
 func TestQUICOfOthers(t *testing.T) {
 	to := netip.AddrPortFrom(server4.Addr(), 443)
 	free := func(t *testing.T, h *host, ns *netns.NS) {
@@ -131,6 +132,18 @@ func TestQUICOfOthers(t *testing.T) {
 		}
 		if err := datagram(h, h.ns, unix.AF_INET, to, false); !errors.Is(err, unix.EPERM) {
 			t.Errorf("once it goes on: %v", err)
+		}
+	})
+	t.Run("of several names", func(t *testing.T) {
+		h := quicHost(t, true, Config{Names: []NameRule{{Name: "excluded.test", Exclude: true}}})
+		for _, name := range []string{"excluded.test", "other.test"} {
+			if err := h.i.SetAddresses(name, []netip.Addr{to.Addr()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		free(t, h, h.ns)
+		if n := h.counted(QUIC); n != 2 {
+			t.Errorf("%d counted, want 2", n)
 		}
 	})
 	t.Run("the agent's", func(t *testing.T) {

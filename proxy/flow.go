@@ -19,13 +19,18 @@ const (
 	EntryMapping     Entry = "mapping"     // a client of a mapping, or a request of one
 )
 
-// MatchedBy is how it is known that an upstream is one that faults are for.
+// MatchedBy is how it is known whether faults are for the upstream of a diverted
+// connection.
 type MatchedBy string
 
 // The ways.
 const (
 	ByAddress MatchedBy = "address" // its address and port
 	ByDNS     MatchedBy = "dns"     // its address is known as that of a name
+	// Where several names have the address, what the client says first decides.
+	BySNI       MatchedBy = "sni"       // its TLS names the server
+	ByHost      MatchedBy = "host"      // its HTTP names the host
+	ByAmbiguous MatchedBy = "ambiguous" // it names none; then faults do not apply
 )
 
 // End is who ended a flow.
@@ -56,9 +61,12 @@ type Flow struct {
 	// Matched says that faults applied; otherwise the flow passed through.
 	Matched bool
 	secured bool // we speak TLS to the upstream
-	// MatchedBy says how that is known of a diverted connection, from the
-	// beginning; "" of others.
+	// MatchedBy says how that is known of a diverted connection; "" of others.
+	// It is known from the beginning, but for an address that several names
+	// have: that begins as ByAmbiguous, and [Observer.FlowNamed] may follow.
 	MatchedBy MatchedBy
+	// Name is what the client called the upstream, if that decided.
+	Name string
 	// Started is a time of the run, Lasted how long the flow was open.
 	Started, Lasted time.Duration
 	// Bytes is what each link carried, by [faults.Link]; of a forwarded
@@ -78,7 +86,8 @@ type Flow struct {
 	// Err is why the flow failed, nil if it ended as its ends wanted.
 	Err error
 
-	did *tallies // nil if the run has no faults
+	did    *tallies     // nil if the run has no faults
+	shared *Intercepted // an address that several names have
 }
 
 // Injection sums up what one fault did to one link of a flow: how long the
@@ -111,6 +120,9 @@ const drawnKept = 16
 type Observer interface {
 	// FlowOpened is called before the upstream is dialled.
 	FlowOpened(*Flow)
+	// FlowNamed is called once the client of a flow that began as ByAmbiguous has
+	// named its upstream.
+	FlowNamed(*Flow)
 	// FlowEnded is called once for each opened flow.
 	FlowEnded(*Flow)
 	// Injected is called for each piece that a fault did something to, after

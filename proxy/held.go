@@ -84,7 +84,7 @@ func (s *Server) hold(ctx context.Context, w *waiting) {
 		s.endWith(f, err)
 		return
 	}
-	s.carry(f, c, upstream, nil)
+	s.carryNamed(f, c, upstream, nil)
 }
 
 // deny tells a held client why its upstream could not be reached, until the

@@ -25,7 +25,11 @@ type waiter struct {
 // hold has a proxy hold a connection of a client to a destination.
 func hold(t *testing.T, s *Server, to netip.AddrPort) (*running, *waiter) {
 	t.Helper()
-	origin := Intercepted{Destination: to, Process: Process{PID: 7, Name: "client"}}
+	return holdOrigin(t, s, Intercepted{Destination: to, Process: Process{PID: 7, Name: "client"}})
+}
+
+func holdOrigin(t *testing.T, s *Server, origin Intercepted) (*running, *waiter) {
+	t.Helper()
 	s.Origin = func(net.Conn) (Intercepted, bool, error) { return origin, true, nil }
 	p := run(t, s)
 	free := listen(t)

@@ -28,13 +28,13 @@ type recorder struct {
 	closed map[uint64]int
 	did    [2][]faults.Effect
 
-	begun, ended chan Flow
+	begun, named, ended chan Flow
 }
 
 func newRecorder() *recorder {
 	return &recorder{
 		opened: make(map[uint64]int), closed: make(map[uint64]int),
-		begun: make(chan Flow, 1<<12), ended: make(chan Flow, 1<<12),
+		begun: make(chan Flow, 1<<12), named: make(chan Flow, 1<<12), ended: make(chan Flow, 1<<12),
 	}
 }
 
@@ -44,6 +44,8 @@ func (r *recorder) FlowOpened(f *Flow) {
 	r.opened[f.ID]++
 	r.begun <- *f
 }
+
+func (r *recorder) FlowNamed(f *Flow) { r.named <- *f }
 
 func (r *recorder) FlowEnded(f *Flow) {
 	r.mu.Lock()

@@ -15,6 +15,9 @@ type Intercepted struct {
 	// MatchedBy is how whoever diverted it knew that faults apply; "" if that
 	// is for [Server.Matches] to say.
 	MatchedBy MatchedBy
+	// Shared says that the address has names for which that does not hold, or
+	// of which nobody knows: what the client says first decides.
+	Shared bool
 	// Destination is where the program asked to go.
 	Destination netip.AddrPort
 	// Socket is how the program had set up its socket.

@@ -211,12 +211,16 @@ func (s *Server) intercepted(c *net.TCPConn, origin Intercepted) {
 
 // intercept opens the flow of a diverted connection.
 func (s *Server) intercept(client netip.AddrPort, origin Intercepted) *Flow {
-	f := s.open(&Flow{
+	f := &Flow{
 		Entry: EntryIntercepted, Client: client,
 		Process: origin.Process, Host: origin.Destination.String(), MatchedBy: origin.MatchedBy,
-	})
-	f.Matched = f.MatchedBy != "" || s.matches(origin.Destination.Addr().String(), origin.Destination.Port(), nil)
-	return f
+	}
+	if shared := origin; shared.Shared {
+		f.MatchedBy, f.shared = ByAmbiguous, &shared
+	} else {
+		f.Matched = f.MatchedBy != "" || s.matches(origin.Destination.Addr().String(), origin.Destination.Port(), nil)
+	}
+	return s.open(f)
 }
 
 // dialOrigin dials where a diverted connection was going.
@@ -246,7 +250,7 @@ func (s *Server) relay(f *Flow, c *net.TCPConn, early []byte, dial func(context.
 		return
 	}
 	f.Upstream = remote(upstream)
-	s.carry(f, c, upstream, early)
+	s.carryNamed(f, c, upstream, early)
 }
 
 // remote is where a stream goes to, invalid if it was never dialled.

@@ -36,8 +36,10 @@ type Upstream struct {
 	Host string `json:"host,omitempty"`
 	IP   string `json:"ip,omitempty"`
 	Port uint16 `json:"port,omitempty"`
-	// MatchedBy is how it was known, of a connection that was intercepted, that
-	// faults are for it: "address", or "dns" for an address of a name.
+	// MatchedBy is how it was known, of a connection that was intercepted, whether
+	// faults are for it: "address", or "dns" for an address of a name. Where
+	// several names have that, it is "sni" or "host", what the client said, or
+	// "ambiguous" if it said nothing that tells.
 	MatchedBy string `json:"matched_by,omitempty"`
 }
 

@@ -26,6 +26,10 @@ get over UDP, before they connect; answers over TCP, TLS (DoT) and HTTPS
 not what is below a domain, is also looked up every 5 s. Loopback and DNS
 are meant only if they are named, as by localhost:5432.
 
+Where one address has several names, the name in the client's TLS (SNI)
+or HTTP (Host) decides, once it is connected. Without one there are no
+faults, and that is counted; an address in --upstream needs no name.
+
 Intercepted are new TCP connections of the network namespace in which
 fault runs, if --upstream means them, or of those that --netns names: by
 a name of ip netns, a path, a process in it, or self; repeated, or as a

@@ -86,9 +86,9 @@ var (
 )
 
 // script is a client whose source file is run by an interpreter.
-func script(t *testing.T, interpreter, file, source, ca string) *exec.Cmd {
+func script(t *testing.T, interpreter, file, source string, args ...string) *exec.Cmd {
 	t.Helper()
-	return program(t, interpreter, writeFile(t, filepath.Join(sharedDir(t), file), source), ca)
+	return program(t, interpreter, append([]string{writeFile(t, filepath.Join(sharedDir(t), file), source)}, args...)...)
 }
 
 // longLived is a client that is one process: it is told a URL, and answers

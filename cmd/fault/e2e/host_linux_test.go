@@ -43,8 +43,13 @@ func newHost(t testing.TB) *host {
 // one certificate serves them.
 func newServer(t testing.TB) *host {
 	t.Helper()
+	return newServerAt(t, netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10"))
+}
+
+func newServerAt(t testing.TB, v4, v6 netip.Addr) *host {
+	t.Helper()
 	h := newHost(t)
-	h.v4, h.v6 = netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")
+	h.v4, h.v6 = v4, v6
 	for _, a := range []netip.Addr{h.v4, h.v6} {
 		if err := h.ns.AddAddr("lo", netip.PrefixFrom(a, a.BitLen())); err != nil {
 			t.Fatal(err)

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net/netip"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -32,20 +33,17 @@ func TestNamesLearnt(t *testing.T) {
 		h.serveEcho(t, fmt.Sprintf("127.0.2.%d:%s", n+1, port))
 	}
 	var asked atomic.Uint32
-	h.serveNames(t, "127.0.0.1:53", func(name string) [4]byte {
+	h.serveNames(t, "127.0.0.1:53", func(name string) []netip.Addr {
 		n := byte(asked.Add(1)%addresses) + 1
 		if strings.HasSuffix(name, ".wild.test.") && name != "not.wild.test." {
-			return [4]byte{127, 0, 1, n}
+			return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 1, n})}
 		}
-		return [4]byte{127, 0, 2, n}
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 2, n})}
 	})
-	conf := writeFile(t, filepath.Join(sharedDir(t), "resolv.conf"), "nameserver 127.0.0.1\n")
-	asks := func(args ...string) *exec.Cmd {
-		return program(t, "unshare", append([]string{"--mount", "--", "sh", "-c", `mount --bind "$0" /etc/resolv.conf && exec "$@"`, conf}, args...)...)
-	}
-	a := h.runs(t, asks(faultBinary, "run", "--upstream", "*.wild.test:"+port+",!not.wild.test"))
+	resolving := h.resolving(t, "")
+	a := h.runs(t, resolving(fault("run", "--upstream", "*.wild.test:"+port+",!not.wild.test")))
 	for _, name := range []string{"some.wild.test", "Other.WILD.test", "not.wild.test", "else.test"} {
-		peers := answer(t, h, asks("python3", "-c", resolve, name, port, fmt.Sprint(connects)))
+		peers := answer(t, h, resolving(program(t, "python3", "-c", resolve, name, port, fmt.Sprint(connects))))
 		seen := make(map[string]bool)
 		for peer := range strings.FieldsSeq(peers) {
 			seen[peer] = true
@@ -59,8 +57,8 @@ func TestNamesLearnt(t *testing.T) {
 	}
 }
 
-// serveNames is a DNS server that knows an address for every name.
-func (h *host) serveNames(t *testing.T, address string, find func(name string) [4]byte) {
+// serveNames is a DNS server that knows addresses for every name.
+func (h *host) serveNames(t *testing.T, address string, find func(name string) []netip.Addr) {
 	t.Helper()
 	c := h.listenUDP(t, address)
 	go func() {
@@ -77,22 +75,41 @@ func (h *host) serveNames(t *testing.T, address string, find func(name string) [
 	}()
 }
 
-func respond(query []byte, find func(name string) [4]byte) []byte {
+func respond(query []byte, find func(name string) []netip.Addr) []byte {
 	var m dnsmessage.Message
 	if m.Unpack(query) != nil || len(m.Questions) != 1 {
 		return nil
 	}
 	q := m.Questions[0]
 	reply := dnsmessage.Message{Header: dnsmessage.Header{ID: m.ID, Response: true, RecursionAvailable: true}, Questions: m.Questions}
-	if q.Type == dnsmessage.TypeA {
-		reply.Answers = []dnsmessage.Resource{{
-			Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class},
-			Body:   &dnsmessage.AResource{A: find(strings.ToLower(q.Name.String()))},
-		}}
+	head := dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class}
+	for _, a := range find(strings.ToLower(q.Name.String())) {
+		switch {
+		case q.Type == dnsmessage.TypeA && a.Is4():
+			reply.Answers = append(reply.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.AResource{A: a.As4()}})
+		case q.Type == dnsmessage.TypeAAAA && a.Is6():
+			reply.Answers = append(reply.Answers, dnsmessage.Resource{Header: head, Body: &dnsmessage.AAAAResource{AAAA: a.As16()}})
+		}
 	}
 	packed, err := reply.Pack()
 	if err != nil {
 		return nil
 	}
 	return packed
+}
+
+// resolving gives commands an /etc/hosts of their own, and the server that a test
+// has at 127.0.0.1.
+func (h *host) resolving(t *testing.T, hosts string) func(*exec.Cmd) *exec.Cmd {
+	t.Helper()
+	dir := sharedDir(t)
+	writeFile(t, filepath.Join(dir, "resolv.conf"), "nameserver 127.0.0.1\n")
+	writeFile(t, filepath.Join(dir, "hosts"), hosts)
+	const bind = `mount --bind "$0/resolv.conf" /etc/resolv.conf && mount --bind "$0/hosts" /etc/hosts && exec "$@"`
+	return func(cmd *exec.Cmd) *exec.Cmd {
+		wrapped := program(t, "unshare", append([]string{"--mount", "--", "sh", "-c", bind, dir}, cmd.Args...)...)
+		wrapped.Args[len(wrapped.Args)-len(cmd.Args)] = cmd.Path
+		wrapped.Env = cmd.Env
+		return wrapped
+	}
 }

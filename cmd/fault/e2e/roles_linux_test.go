@@ -21,6 +21,7 @@ var roles = map[string]func(args []string) error{
 	"upload":  upload,
 	"ping":    ping,
 	"churn":   churn,
+	"reach":   reach,
 }
 
 func play(role string, args []string) {

@@ -19,7 +19,7 @@ func TestTail(t *testing.T) {
 	get := program(t, "curl", "-sS", "--max-time", "20", pageURL("http", server.v4))
 	answer(t, client, get)
 	eventually(t, "the line of a flow", func() bool { return len(a.flowLines()) == 1 })
-	m := found(t, a.flowLines()[0], `^\S+Z curl\[(\d+)\] -> 192\.0\.2\.10:80 matched latency=(\d+\.\d)ms to_client=(\d+)B to_server=(\d+)B lasted=\d+\.\d{3}s$`)
+	m := found(t, a.flowLines()[0], `^\S+Z curl\[(\d+)\] -> 192\.0\.2\.10:80 matched matched_by=address latency=(\d+\.\d)ms to_client=(\d+)B to_server=(\d+)B lasted=\d+\.\d{3}s$`)
 	// Elsewhere the kernel's numbers are not those that we see.
 	if ns, err := os.Readlink("/proc/self/ns/pid"); err == nil && ns == "pid:[4026531836]" && m[1] != strconv.Itoa(get.Process.Pid) {
 		t.Errorf("the client was %d: %s", get.Process.Pid, m[0])
