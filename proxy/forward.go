@@ -59,8 +59,9 @@ func (s *Server) newForwarder() *httputil.ReverseProxy {
 	return &httputil.ReverseProxy{
 		Rewrite:   passRequest,
 		Transport: shapedTransport{},
-		// Write each piece as it comes: events and long polls are streams.
-		FlushInterval: -1,
+		// Each piece is written as it comes: events and long polls are streams. So
+		// does ReverseProxy if their length is not known, and otherwise promptBody.
+		BufferPool: &buffers{},
 		ModifyResponse: func(resp *http.Response) error {
 			fw := forwardedBy(resp.Request)
 			fw.flow.Status = resp.StatusCode
@@ -77,6 +78,10 @@ func (s *Server) newForwarder() *httputil.ReverseProxy {
 				respell(header, resp.Header, "Content-Type", "Content-Length")
 			}
 			fw.closeIfUploading()
+			if resp.ContentLength > 0 {
+				fw.client.left = resp.ContentLength
+				resp.Body = &promptBody{ReadCloser: resp.Body, client: fw.w}
+			}
 			return nil
 		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -97,6 +102,24 @@ func (s *Server) newForwarder() *httputil.ReverseProxy {
 		ErrorLog: log,
 	}
 }
+
+// buffers are what bodies are copied through, which would otherwise be most of
+// the garbage.
+type buffers struct{ sync.Pool }
+
+// Get is that of httputil.BufferPool.
+func (p *buffers) Get() []byte {
+	if b, ok := p.Pool.Get().(*[forwardSize]byte); ok {
+		return b[:]
+	}
+	return make([]byte, forwardSize)
+}
+
+// Put is that of httputil.BufferPool.
+func (p *buffers) Put(b []byte) { p.Pool.Put((*[forwardSize]byte)(b)) }
+
+// forwardSize is the most of a body that goes on at once.
+const forwardSize = 32 << 10
 
 // passRequest undoes what ReverseProxy does to requests so that a server
 // behind it could trust them: a forward proxy has no business with it.
@@ -179,6 +202,7 @@ type forwarded struct {
 	cancel    func()
 	flow      *Flow
 	w         http.ResponseWriter
+	client    *passing // is w for ReverseProxy
 	upstreams http.RoundTripper
 
 	up, down body
@@ -330,28 +354,40 @@ func (s *Server) forward(proxy http.Handler, w http.ResponseWriter, r *http.Requ
 			return
 		}
 	}
-	proxy.ServeHTTP(continuing{w, r}, r.WithContext(context.WithValue(ctx, forwardedKey{}, fw)))
+	fw.client = &passing{ResponseWriter: w, request: r}
+	proxy.ServeHTTP(fw.client, r.WithContext(context.WithValue(ctx, forwardedKey{}, fw)))
 	answered = true
 }
 
-// continuing leaves it to the HTTP server to say `100 Continue` to a client
+// passing is where ReverseProxy writes a response to.
+type passing struct {
+	http.ResponseWriter
+	request *http.Request
+	left    int64 // of a body whose length is known
+}
+
+// WriteHeader leaves it to the HTTP server to say `100 Continue` to a client
 // that waits for it: that says so when the body is first asked for, and so when
 // the upstream has. ReverseProxy would pass that on, too, and the client could
 // get both.
-type continuing struct {
-	http.ResponseWriter
-	request *http.Request
-}
-
-// WriteHeader is that of http.ResponseWriter.
-func (w continuing) WriteHeader(status int) {
+func (w *passing) WriteHeader(status int) {
 	if status != http.StatusContinue || w.request.Header.Get("Expect") == "" {
 		w.ResponseWriter.WriteHeader(status)
 	}
 }
 
+// Write sends each piece on as it comes, but for the last, which goes with the
+// end of the response.
+func (w *passing) Write(p []byte) (int, error) {
+	n, err := w.ResponseWriter.Write(p)
+	if w.left -= int64(n); err == nil && w.left > 0 {
+		err = http.NewResponseController(w.ResponseWriter).Flush()
+	}
+	return n, err
+}
+
 // Unwrap is for http.ResponseController.
-func (w continuing) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *passing) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // upgrade passes on 101 Switching Protocols, and the connections behind it as
 // a tunnel, in which the request's faults go on. Its error is for ReverseProxy,

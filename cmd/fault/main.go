@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"syscall"
 
@@ -24,8 +25,15 @@ const (
 	exitUsage   = 2
 )
 
+// garbagePercent is how much garbage there may be before it is collected. What is
+// in use is small, and would be looked through many times a second.
+const garbagePercent = 400
+
 func main() {
 	signals := stopSignals()
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	// A reader of our output that went away must not end the run.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(context.Background(), environment{
