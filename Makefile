@@ -79,7 +79,18 @@ fuzz: ## fuzz each parser for T (1m), all at once
 	scripts/fuzz.sh $(T)
 
 .PHONY: bench
-bench: ## measure
+bench: build .bench/toxiproxy-server ## measure beside peers: all, or ROWS=3,4; BINARY=PATH measures another (asks for sudo)
+	go build -o .bench/bench ./bench
+	$(sudo) .bench/bench -binary $(or $(BINARY),fault) $(if $(ROWS),-rows $(ROWS)) -results bench/RESULTS.md
+
+.bench/toxiproxy-server:
+	GOFLAGS=-modcacherw GOMODCACHE=$(CURDIR)/.bench/modules GOBIN=$(CURDIR)/.bench \
+		go install github.com/Shopify/toxiproxy/v2/cmd/server@$(call version,toxiproxy)
+	mv .bench/server $@
+	rm -rf .bench/modules
+
+.PHONY: bench-go
+bench-go: ## run the benchmarks of the packages
 	go test -run '^$$' -bench . ./...
 
 .PHONY: lint
