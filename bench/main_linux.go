@@ -40,8 +40,8 @@ func main() {
 	runtime.LockOSThread()
 	var err error
 	switch args := os.Args[1:]; {
-	case len(args) == 2 && args[0] == roleServe:
-		err = load.Serve(args[1])
+	case len(args) == 3 && args[0] == roleServe:
+		err = load.Serve(args[1], args[2])
 	case len(args) == 2 && args[0] == roleLoad:
 		err = doJob(args[1])
 	case len(args) > 0 && args[0] == roleMeasure:

@@ -16,6 +16,7 @@ import (
 // The addresses of the namespace. All of what is carried ends at the server.
 const (
 	serverAddress = "127.0.0.1:9000"
+	pageAddress   = "127.0.0.1:9001" // of the server, too
 
 	faultAddress     = "127.0.0.1:4101"
 	haproxyAddress   = "127.0.0.1:4102"
@@ -23,6 +24,10 @@ const (
 	nginxAddress     = "127.0.0.1:4104"
 	toxiproxyAddress = "127.0.0.1:4105"
 	socatAddress     = "127.0.0.1:4106"
+
+	tinyproxyAddress = "127.0.0.1:4107"
+	squidAddress     = "127.0.0.1:4108"
+	mitmproxyAddress = "127.0.0.1:4109"
 
 	toxiproxyControl = "127.0.0.1:8474"
 )
@@ -35,12 +40,13 @@ const (
 	nginx     = "nginx"
 	toxiproxy = "toxiproxy"
 	socat     = "socat"
+	tinyproxy = "tinyproxy"
+	squid     = "squid"
+	mitmproxy = "mitmproxy"
 )
 
-// peers carry TCP as a mapping does.
-var peers = []string{haproxy, splicing, nginx, toxiproxy, socat}
-
-// peer is how a target is started. It may serve at several addresses.
+// peer is another program that does what ours does. It may do so at several
+// addresses.
 type peer struct {
 	program string
 	// from is the command that installs it.
@@ -51,11 +57,30 @@ type peer struct {
 
 const fromPackages = "sudo scripts/setup.sh bench"
 
+// tcpPeers carry TCP, as a mapping does.
 var tcpPeers = []peer{
 	{"haproxy", fromPackages, (*bench).haproxy, []target{{name: haproxy, address: haproxyAddress}, {name: splicing, address: spliceAddress}}},
 	{"nginx", fromPackages, (*bench).nginx, []target{{name: nginx, address: nginxAddress}}},
-	{"toxiproxy-server", "make .bench/toxiproxy-server", (*bench).toxiproxy, []target{{name: toxiproxy, address: toxiproxyAddress}}},
+	toxiproxyPeer,
 	{"socat", fromPackages, (*bench).socat, []target{{name: socat, address: socatAddress}}},
+}
+
+var toxiproxyPeer = peer{"toxiproxy-server", "make .bench/toxiproxy-server", (*bench).toxiproxy, []target{{name: toxiproxy, address: toxiproxyAddress}}}
+
+// httpPeers are proxies that a client asks for a page.
+var httpPeers = []peer{
+	{"tinyproxy", fromPackages, (*bench).tinyproxy, []target{{name: tinyproxy, address: tinyproxyAddress}}},
+	{"squid", fromPackages, (*bench).squid, []target{{name: squid, address: squidAddress}}},
+	{"mitmproxy/bin/mitmdump", "make .bench/mitmproxy", (*bench).mitmproxy, []target{{name: mitmproxy, address: mitmproxyAddress}}},
+}
+
+// targetNames are those of all peers.
+func targetNames(peers []peer) []string {
+	var all []string
+	for _, p := range peers {
+		all = append(all, names(p.targets)...)
+	}
+	return all
 }
 
 // find gives the path of a peer's program.
@@ -63,9 +88,9 @@ func (b *bench) find(p peer) (string, error) {
 	if path, err := exec.LookPath(filepath.Join(b.peers, p.program)); err == nil {
 		return path, nil
 	}
-	path, err := exec.LookPath(p.program)
+	path, err := exec.LookPath(filepath.Base(p.program))
 	if err != nil {
-		return "", fmt.Errorf("find %s: it is not installed; %s installs it", p.program, p.from)
+		return "", fmt.Errorf("find %s: it is not installed; `%s` installs it", filepath.Base(p.program), p.from)
 	}
 	return path, nil
 }
@@ -132,7 +157,7 @@ stream {
 		return nil, err
 	}
 	if _, err := os.Stat(streamModule); err != nil {
-		return nil, fmt.Errorf("find nginx's stream module: %w; %s installs it", errors.Unwrap(err), fromPackages)
+		return nil, fmt.Errorf("find nginx's stream module: %w; `%s` installs it", errors.Unwrap(err), fromPackages)
 	}
 	return exec.Command(program, "-e", "stderr", "-c", path), nil
 }
@@ -163,95 +188,32 @@ func (b *bench) socat(program string) (*exec.Cmd, error) {
 		fmt.Sprintf("TCP:%s,nodelay", serverAddress)), nil
 }
 
-// bed is what is up while something is measured.
-type bed struct {
-	processes []*process
-	targets   []target
+func (b *bench) tinyproxy(program string) (*exec.Cmd, error) {
+	host, port, _ := strings.Cut(tinyproxyAddress, ":")
+	path, err := b.settingsFile("tinyproxy.conf", fmt.Sprintf(`Listen %s
+Port %s
+Timeout 600
+MaxClients 500
+LogLevel Critical
+`, host, port))
+	return exec.Command(program, "-d", "-c", path), err
 }
 
-// add starts a program and waits until it listens.
-func (b *bench) add(to *bed, cmd *exec.Cmd, targets ...target) error {
-	p, err := b.start(cmd)
-	if err != nil {
-		return err
-	}
-	to.processes = append(to.processes, p)
-	for _, t := range targets {
-		if err := p.until(func() bool { return listens(t.address) }); err != nil {
-			return err
-		}
-		t.pid = p.pid()
-		to.targets = append(to.targets, t)
-	}
-	return nil
+func (b *bench) squid(program string) (*exec.Cmd, error) {
+	path, err := b.settingsFile("squid.conf", fmt.Sprintf(`http_port %s
+http_access allow all
+cache deny all
+access_log none
+cache_log /dev/null
+pid_filename none
+pinger_enable off
+shutdown_lifetime 0 seconds
+`, squidAddress))
+	return exec.Command(program, "-N", "-f", path), err
 }
 
-// addServer starts the server.
-func (b *bench) addServer(to *bed) error {
-	cmd := exec.Command(b.self, roleServe, serverAddress)
-	cmd.Env = loadEnvironment()
-	if err := b.add(to, cmd, target{name: direct, address: serverAddress}); err != nil {
-		return err
-	}
-	to.targets[len(to.targets)-1].pid = 0 // its costs are nobody's
-	return nil
-}
-
-// addPeer starts a peer. A short run goes without one that is missing.
-func (b *bench) addPeer(to *bed, p peer) error {
-	program, err := b.find(p)
-	var cmd *exec.Cmd
-	if err == nil {
-		cmd, err = p.command(b, program)
-	}
-	if err != nil {
-		if b.short {
-			b.say("%v; measured without it", err)
-			return nil
-		}
-		return err
-	}
-	return b.add(to, cmd, p.targets...)
-}
-
-// addFault starts the measured program with a mapping to the server.
-func (b *bench) addFault(to *bed, flags ...string) error {
-	return b.add(to, b.mapping(flags...), target{name: ours, address: faultAddress})
-}
-
-// mapping is the measured program as a user has it carry one address.
-func (b *bench) mapping(flags ...string) *exec.Cmd {
-	return exec.Command(b.binary, append([]string{"run", "--no-ui", "--disable-http-proxy",
-		"--proxy-address", "127.0.0.1:4100", "--proxy", faultAddress + "=" + serverAddress}, flags...)...)
-}
-
-// withAll runs f while the server, the measured program and all peers are up.
-func (b *bench) withAll(f func(targets []target) error) error {
-	return b.withBed(func(to *bed) error {
-		if err := b.addServer(to); err != nil {
-			return err
-		}
-		if err := b.addFault(to); err != nil {
-			return err
-		}
-		for _, p := range tcpPeers {
-			if err := b.addPeer(to, p); err != nil {
-				return err
-			}
-		}
-		return f(to.targets)
-	})
-}
-
-// withBed ends what f has started, the last first.
-func (b *bench) withBed(f func(*bed) error) error {
-	var to bed
-	err := f(&to)
-	for i := len(to.processes) - 1; i >= 0; i-- {
-		stopped := to.processes[i].stop()
-		if err == nil {
-			err = stopped
-		}
-	}
-	return err
+func (b *bench) mitmproxy(program string) (*exec.Cmd, error) {
+	host, port, _ := strings.Cut(mitmproxyAddress, ":")
+	return exec.Command(program, "--quiet", "--set", "confdir="+filepath.Join(b.dir, "mitmproxy"),
+		"--listen-host", host, "--listen-port", port), nil
 }

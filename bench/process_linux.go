@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,8 +31,7 @@ const (
 type process struct {
 	name string
 	cmd  *exec.Cmd
-	log  string // a file
-	out  *bytes.Buffer
+	log  string        // a file
 	done chan struct{} // closed when it has ended
 	err  error         // how, then
 }
@@ -43,8 +41,7 @@ func (b *bench) start(cmd *exec.Cmd) (*process, error) {
 	name := filepath.Base(cmd.Path)
 	b.started++
 	p := &process{
-		name: name, cmd: cmd, log: filepath.Join(b.dir, fmt.Sprintf("%d-%s.log", b.started, name)),
-		out: new(bytes.Buffer), done: make(chan struct{}),
+		name: name, cmd: cmd, log: filepath.Join(b.dir, fmt.Sprintf("%d-%s.log", b.started, name)), done: make(chan struct{}),
 	}
 	log, err := os.Create(p.log)
 	if err != nil {
@@ -73,7 +70,7 @@ func (b *bench) start(cmd *exec.Cmd) (*process, error) {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// ends says that the process ended by itself, and its last words.
+// ended says that the process ended by itself, and its last words.
 func (p *process) ended() error {
 	log, _ := os.ReadFile(p.log)
 	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
@@ -176,4 +173,29 @@ func onOneCPU(f func() error) error {
 		return err
 	}
 	return errors.Join(f(), unix.SchedSetaffinity(0, &all))
+}
+
+// eventually tries again for a while.
+func eventually(try func() error) error {
+	for end := time.Now().Add(endsWithin); ; time.Sleep(10 * time.Millisecond) {
+		err := try()
+		if err == nil || time.Now().After(end) {
+			return err
+		}
+	}
+}
+
+// cgroup2 is where the root of cgroup2 is mounted.
+func cgroup2() (string, error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return "", err
+	}
+	for line := range strings.Lines(string(mounts)) {
+		before, after, _ := strings.Cut(line, " - ")
+		if fields := strings.Fields(before); strings.HasPrefix(after, "cgroup2 ") && fields[3] == "/" {
+			return fields[4], nil
+		}
+	}
+	return "", errors.New("find cgroup2: it is not mounted")
 }

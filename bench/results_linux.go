@@ -7,16 +7,26 @@ import (
 	"strconv"
 )
 
-// batteries are run in this order: what others disturb most comes first.
+// batteries are run in this order.
 var batteries []battery
 
 func init() {
 	batteries = []battery{
-		{[]string{"4", "5"}, onOne},
+		{[]string{"1", "2"}, untouched},
 		{[]string{"3", "6"}, onAll},
+		{[]string{"4", "5"}, onOne},
 		{[]string{"7", "8"}, idle},
+		{[]string{"9", "10"}, lateness},
+		{[]string{"11"}, excess},
+		{[]string{"12"}, bounded},
+		{[]string{"13"}, full},
+		{[]string{"14"}, starting},
+		{[]string{rowHTTP}, pages},
 	}
 }
+
+// rowHTTP is the rows that have no number.
+const rowHTTP = "http"
 
 // rowOrder puts rows without a number last.
 func rowOrder(row string) int {

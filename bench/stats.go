@@ -38,12 +38,14 @@ func (s series) best(peers []string, better func(a, b float64) float64) []float6
 
 // added is the median of what one target has more than another in the same
 // round.
-func (s series) added(of, to string) float64 {
+func (s series) added(of, to string) float64 { return median(differences(s[of], s[to])) }
+
+func differences(of, to []float64) []float64 {
 	var all []float64
-	for i := range min(len(s[of]), len(s[to])) {
-		all = append(all, s[of][i]-s[to][i])
+	for i := range min(len(of), len(to)) {
+		all = append(all, of[i]-to[i])
 	}
-	return median(all)
+	return all
 }
 
 func quotients(of, to []float64) []float64 {

@@ -2,7 +2,6 @@ package load
 
 import (
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -11,10 +10,16 @@ type Job struct {
 	Mode Mode `json:"mode"`
 	// To is the IPv4 address and port to connect to.
 	To string `json:"to"`
-	// Flows is how many connections are open at once, or workers busy.
-	Flows int `json:"flows"`
+	// Flows is how many connections are open at once.
+	Flows int `json:"flows,omitempty"`
 	// Down has the server send in bulk, instead of the client.
 	Down bool `json:"down,omitempty"`
+	// Interval is the time between two paced messages of a flow.
+	Interval time.Duration `json:"interval,omitempty"`
+	// Via is the address whose page requests ask for, or which leads the other
+	// flows of a probe to Behind, where the job itself listens.
+	Via    string `json:"via,omitempty"`
+	Behind string `json:"behind,omitempty"`
 	// WarmUp passes before Window, in which is measured.
 	WarmUp time.Duration `json:"warm_up,omitempty"`
 	Window time.Duration `json:"window,omitempty"`
@@ -31,10 +36,21 @@ const (
 	Bulk Mode = "bulk"
 	// Messages are sent, 64 bytes each, when the last one has come back.
 	Messages Mode = "messages"
+	// Paced messages are sent at their time.
+	Paced Mode = "paced"
 	// Connections are opened, used for one byte each way, and closed.
 	Connections Mode = "connections"
+	// Requests are of HTTP, on connections that are kept.
+	Requests Mode = "requests"
 	// Idle connections have carried one byte each way and stay open.
 	Idle Mode = "idle"
+	// Stuffed is a connection whose server does not read.
+	Stuffed Mode = "stuffed"
+	// Connects are calls of connect(2) by a UDP socket.
+	Connects Mode = "connects"
+	// Probe is one flow of messages from the server, which somebody else
+	// measures, beside Flows others.
+	Probe Mode = "probe"
 )
 
 // Result is what a job has measured: of each field, only if the mode has it.
@@ -44,12 +60,18 @@ type Result struct {
 	// P50 and P99 are what one of them took.
 	P50 time.Duration `json:"p50,omitempty"`
 	P99 time.Duration `json:"p99,omitempty"`
+	// Each is the seconds that one took on average.
+	Each float64 `json:"each,omitempty"`
 	// CPU is the seconds that PID computed for each of them.
 	CPU float64 `json:"cpu,omitempty"`
 	// Memory and Descriptors are what PID holds for each idle connection: bytes
 	// that are resident, and open files.
 	Memory      float64 `json:"memory,omitempty"`
 	Descriptors float64 `json:"descriptors,omitempty"`
+	// Bytes is what was taken of a sender.
+	Bytes int64 `json:"bytes,omitempty"`
+	// Outstanding is how many messages were under way at the end.
+	Outstanding int64 `json:"outstanding,omitempty"`
 }
 
 // patience bounds each wait for the other side.
@@ -58,7 +80,8 @@ const patience = 5 * time.Second
 // Do does the job.
 func (j Job) Do() (Result, error) {
 	do, ok := map[Mode]func(Job) (Result, error){
-		Bulk: bulk, Messages: messages, Connections: connections, Idle: idle,
+		Bulk: bulk, Messages: messages, Paced: paced, Connections: connections, Requests: requests,
+		Idle: idle, Stuffed: stuffed, Connects: connects, Probe: probe,
 	}[j.Mode]
 	if !ok {
 		return Result{}, fmt.Errorf("no mode %q", j.Mode)
@@ -87,19 +110,3 @@ func (j Job) dialAll(command byte) ([]int, error) {
 	}
 	return fds, nil
 }
-
-// percentiles sorts what was measured.
-func percentiles(took []time.Duration) (p50, p99 time.Duration) {
-	if len(took) == 0 {
-		return 0, 0
-	}
-	slices.Sort(took)
-	return took[len(took)/2], took[len(took)*99/100]
-}
-
-func perSecond[N int | int64](n N, lasted time.Duration) float64 {
-	return float64(n) / lasted.Seconds()
-}
-
-// each is what one of n things has cost, in seconds.
-func each[N int | int64](cost time.Duration, n N) float64 { return cost.Seconds() / float64(max(n, 1)) }

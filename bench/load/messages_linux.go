@@ -3,6 +3,7 @@ package load
 import (
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,81 +18,63 @@ func messages(j Job) (Result, error) {
 	}
 	defer closeAll(fds)
 	runtime.LockOSThread()
-	m := measurement{pids: tree(j.PID), took: make([]time.Duration, 0, 1<<20)}
+	m := j.measurement()
 	if len(fds) == 1 {
-		err = ping(j, fds[0], &m)
-	} else {
-		err = pingAll(j, fds, &m)
+		err = m.ping(fds[0])
+		return m.result(), err
 	}
-	if err != nil {
-		return Result{}, err
-	}
-	return m.result(), nil
-}
-
-// measurement collects what each of many things took.
-type measurement struct {
-	pids     []int
-	took     []time.Duration
-	began    time.Time
-	computed time.Duration
-}
-
-// begin forgets what was before, which was warming up.
-func (m *measurement) begin() {
-	m.took = m.took[:0]
-	m.began, m.computed = time.Now(), clock(m.pids)
-}
-
-func (m *measurement) result() Result {
-	lasted, cpu := time.Since(m.began), clock(m.pids)-m.computed
-	r := Result{PerSecond: perSecond(len(m.took), lasted), CPU: each(cpu, len(m.took))}
-	r.P50, r.P99 = percentiles(m.took)
-	return r
-}
-
-func ping(j Job, fd int, m *measurement) error {
+	sent := make(map[int]time.Time, len(fds))
 	b := make([]byte, messageSize)
-	for _, lasts := range []time.Duration{j.WarmUp, j.Window} {
+	for _, fd := range fds {
+		sent[fd] = time.Now()
+		if err := write(fd, b); err != nil {
+			return Result{}, err
+		}
+	}
+	err = m.receive(fds, func(fd int, at time.Time) (time.Duration, error) {
+		took := at.Sub(sent[fd])
+		sent[fd] = at
+		return took, write(fd, b)
+	})
+	return m.result(), err
+}
+
+func (m *measurement) ping(fd int) error {
+	b := make([]byte, messageSize)
+	for _, lasts := range []time.Duration{m.job.WarmUp, m.job.Window} {
 		m.begin()
 		for now := m.began; now.Sub(m.began) < lasts; {
 			sent := now
-			err := write(fd, b)
-			if err == nil {
-				err = readFull(fd, b)
+			if err := write(fd, b); err != nil {
+				return err
 			}
-			if err != nil {
+			if err := readFull(fd, b); err != nil {
 				return err
 			}
 			now = time.Now()
 			m.took = append(m.took, now.Sub(sent))
 		}
+		m.end()
 	}
 	return nil
 }
 
-func pingAll(j Job, fds []int, m *measurement) error {
-	type message struct {
-		sent time.Time
-		got  int
-	}
+// receive waits for the messages of many connections. Of each that is there,
+// back says what it took, and may send the next.
+func (m *measurement) receive(fds []int, back func(fd int, at time.Time) (time.Duration, error)) error {
 	p, err := newPoller()
 	if err != nil {
 		return err
 	}
 	defer p.close()
-	b := make([]byte, messageSize)
-	flows := make(map[int]*message, len(fds))
 	for _, fd := range fds {
 		if err := p.add(fd); err != nil {
 			return err
 		}
-		flows[fd] = &message{sent: time.Now()}
-		if err := write(fd, b); err != nil {
-			return err
-		}
 	}
-	for _, lasts := range []time.Duration{j.WarmUp, j.Window} {
+	b := make([]byte, messageSize)
+	got := make(map[int]int)
+	for _, lasts := range []time.Duration{m.job.WarmUp, m.job.Window} {
 		m.begin()
 		for time.Since(m.began) < lasts {
 			ready, err := p.wait(patience)
@@ -99,26 +82,68 @@ func pingAll(j Job, fds []int, m *measurement) error {
 				return err
 			}
 			if len(ready) == 0 {
-				return errors.New("no answer")
+				return errors.New("no message comes back")
 			}
 			for _, e := range ready {
 				fd := int(e.Fd)
-				flow := flows[fd]
-				n, err := read(fd, b[flow.got:])
+				n, err := read(fd, b[got[fd]:])
 				if err != nil {
 					return err
 				}
-				if flow.got += n; flow.got < messageSize {
+				if got[fd] += n; got[fd] < messageSize {
 					continue
 				}
-				now := time.Now()
-				m.took = append(m.took, now.Sub(flow.sent))
-				flow.got, flow.sent = 0, now
-				if err := write(fd, b); err != nil {
+				got[fd] = 0
+				took, err := back(fd, time.Now())
+				if err != nil {
 					return err
 				}
+				m.took = append(m.took, took)
 			}
 		}
+		m.end()
 	}
 	return nil
+}
+
+// paced sends each message when its time has come, the flows evenly spread over
+// the interval, and none on a flow whose last one is not back yet: so the load
+// is the same whatever a message takes.
+func paced(j Job) (Result, error) {
+	fds, err := j.dialAll(echo)
+	if err != nil {
+		return Result{}, err
+	}
+	defer closeAll(fds)
+	began := time.Now()
+	sent := make(map[int]*atomic.Int64, len(fds)) // after began; 0: it is back
+	for _, fd := range fds {
+		sent[fd] = new(atomic.Int64)
+	}
+	var ending atomic.Bool
+	failed := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		defer close(failed)
+		b := make([]byte, messageSize)
+		for n := 1; !ending.Load(); n++ {
+			sleepUntil(began.Add(j.Interval * time.Duration(n) / time.Duration(len(fds))))
+			fd := fds[n%len(fds)]
+			if !sent[fd].CompareAndSwap(0, int64(time.Since(began))) {
+				continue
+			}
+			if err := write(fd, b); err != nil {
+				failed <- err
+				return
+			}
+		}
+	}()
+
+	runtime.LockOSThread()
+	m := j.measurement()
+	err = m.receive(fds, func(fd int, at time.Time) (time.Duration, error) {
+		return at.Sub(began) - time.Duration(sent[fd].Swap(0)), nil
+	})
+	ending.Store(true)
+	return m.result(), errors.Join(err, <-failed)
 }

@@ -158,3 +158,11 @@ func (p *poller) wait(atMost time.Duration) (ready []unix.EpollEvent, err error)
 	}
 	return p.events[:n], nil
 }
+
+// sleepUntil waits as exactly as the kernel does.
+func sleepUntil(t time.Time) {
+	if d := time.Until(t); d > 0 {
+		left := unix.NsecToTimespec(int64(d))
+		_ = unix.Nanosleep(&left, nil) // a signal at most makes it early
+	}
+}
