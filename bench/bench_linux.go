@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,9 +22,9 @@ type bench struct {
 	stop    context.CancelCauseFunc
 	started int
 
+	began   time.Time
 	lines   []line
 	details []detail
-	absent  []string // peers that a short run goes without
 }
 
 // battery measures some rows, with the same processes.
@@ -35,7 +34,7 @@ type battery struct {
 }
 
 func newBench(s settings) (*bench, error) {
-	b := &bench{settings: s}
+	b := &bench{settings: s, began: time.Now()}
 	var err error
 	if b.self, err = os.Executable(); err != nil {
 		return nil, err
@@ -171,7 +170,10 @@ func (b *bench) note(what, unit string, targets []target, values series) {
 	for _, name := range d.targets {
 		all = append(all, fmt.Sprintf("%s %s", name, quantity(values.median(name), "")))
 	}
-	b.say("%s, %s: %s", what, unit, strings.Join(all, ", "))
+	if unit != "" {
+		what += ", " + unit
+	}
+	b.say("%s: %s", what, strings.Join(all, ", "))
 }
 
 // report prints the tables, and writes them to the file of results if all rows
@@ -187,9 +189,9 @@ func (b *bench) report(to io.Writer) error {
 	if err != nil || b.short || len(b.rows) > 0 || b.results == "" {
 		return err
 	}
-	var text strings.Builder
-	if err := errors.Join(b.about(&text), b.write(&text)); err != nil {
+	text, err := b.page()
+	if err != nil {
 		return err
 	}
-	return os.WriteFile(b.results, []byte(text.String()), 0o644)
+	return os.WriteFile(b.results, []byte(text), 0o644)
 }

@@ -18,9 +18,10 @@ func without(targets []target, names ...string) []target {
 	return slices.DeleteFunc(slices.Clone(targets), func(t target) bool { return slices.Contains(names, t.name) })
 }
 
-func rate(r load.Result) float64     { return r.PerSecond }
-func p50(r load.Result) float64      { return microseconds(r.P50) }
-func cpuPerGB(r load.Result) float64 { return r.CPU * 1e9 }
+func rate(r load.Result) float64        { return r.PerSecond }
+func gbPerSecond(r load.Result) float64 { return r.PerSecond / 1e9 }
+func p50(r load.Result) float64         { return microseconds(r.P50) }
+func cpuPerGB(r load.Result) float64    { return r.CPU * 1e9 }
 
 // onOne are the rows that only one processor makes stable.
 func onOne(b *bench) error {
@@ -101,7 +102,7 @@ func (b *bench) bulk(targets []target) error {
 			if err != nil {
 				return err
 			}
-			speed := r.of(func(r load.Result) float64 { return r.PerSecond / 1e9 })
+			speed := r.of(gbPerSecond)
 			b.note(what, "GB/s", targets, speed)
 			b.judge("3", what+", against the best peer", speed.ratioToBest(ours, targetNames(tcpPeers), higher), "", atLeast(1.6, 2))
 		}

@@ -50,7 +50,10 @@ const (
 type peer struct {
 	program string
 	// from is the command that installs it.
-	from    string
+	from string
+	// versionFlag has it print its version, if there is such a flag.
+	versionFlag string
+
 	command func(b *bench, program string) (*exec.Cmd, error)
 	targets []target
 }
@@ -59,19 +62,19 @@ const fromPackages = "sudo scripts/setup.sh bench"
 
 // tcpPeers carry TCP, as a mapping does.
 var tcpPeers = []peer{
-	{"haproxy", fromPackages, (*bench).haproxy, []target{{name: haproxy, address: haproxyAddress}, {name: splicing, address: spliceAddress}}},
-	{"nginx", fromPackages, (*bench).nginx, []target{{name: nginx, address: nginxAddress}}},
+	{"haproxy", fromPackages, "-v", (*bench).haproxy, []target{{name: haproxy, address: haproxyAddress}, {name: splicing, address: spliceAddress}}},
+	{"nginx", fromPackages, "-v", (*bench).nginx, []target{{name: nginx, address: nginxAddress}}},
 	toxiproxyPeer,
-	{"socat", fromPackages, (*bench).socat, []target{{name: socat, address: socatAddress}}},
+	{"socat", fromPackages, "-V", (*bench).socat, []target{{name: socat, address: socatAddress}}},
 }
 
-var toxiproxyPeer = peer{"toxiproxy-server", "make .bench/toxiproxy-server", (*bench).toxiproxy, []target{{name: toxiproxy, address: toxiproxyAddress}}}
+var toxiproxyPeer = peer{"toxiproxy-server", "make .bench/toxiproxy-server", "", (*bench).toxiproxy, []target{{name: toxiproxy, address: toxiproxyAddress}}}
 
 // httpPeers are proxies that a client asks for a page.
 var httpPeers = []peer{
-	{"tinyproxy", fromPackages, (*bench).tinyproxy, []target{{name: tinyproxy, address: tinyproxyAddress}}},
-	{"squid", fromPackages, (*bench).squid, []target{{name: squid, address: squidAddress}}},
-	{"mitmproxy/bin/mitmdump", "make .bench/mitmproxy", (*bench).mitmproxy, []target{{name: mitmproxy, address: mitmproxyAddress}}},
+	{"tinyproxy", fromPackages, "-v", (*bench).tinyproxy, []target{{name: tinyproxy, address: tinyproxyAddress}}},
+	{"squid", fromPackages, "-v", (*bench).squid, []target{{name: squid, address: squidAddress}}},
+	{"mitmproxy/bin/mitmdump", "make .bench/mitmproxy/bin/mitmdump", "--version", (*bench).mitmproxy, []target{{name: mitmproxy, address: mitmproxyAddress}}},
 }
 
 // targetNames are those of all peers.

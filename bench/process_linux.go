@@ -34,6 +34,8 @@ type process struct {
 	log  string        // a file
 	done chan struct{} // closed when it has ended
 	err  error         // how, then
+
+	stopped func() error // why nothing is waited for any more
 }
 
 // start starts a program. It ends with the bench, however that ends.
@@ -42,6 +44,7 @@ func (b *bench) start(cmd *exec.Cmd) (*process, error) {
 	b.started++
 	p := &process{
 		name: name, cmd: cmd, log: filepath.Join(b.dir, fmt.Sprintf("%d-%s.log", b.started, name)), done: make(chan struct{}),
+		stopped: b.stopped,
 	}
 	log, err := os.Create(p.log)
 	if err != nil {
@@ -84,6 +87,9 @@ func (p *process) until(ready func() bool) error {
 		case <-p.done:
 			return p.ended()
 		default:
+		}
+		if err := p.stopped(); err != nil {
+			return err
 		}
 		if time.Now().After(end) {
 			return fmt.Errorf("%s is not ready after %s", p.name, readyWithin)

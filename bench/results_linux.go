@@ -1,16 +1,29 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"debug/buildinfo"
 	"fmt"
-	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
+
+// rowHTTP is the rows that have no number.
+const rowHTTP = "http"
 
 // batteries are run in this order.
 var batteries []battery
 
-func init() {
+func init() { // as what they measure asks which rows there are
 	batteries = []battery{
 		{[]string{"1", "2"}, untouched},
 		{[]string{"3", "6"}, onAll},
@@ -25,9 +38,6 @@ func init() {
 	}
 }
 
-// rowHTTP is the rows that have no number.
-const rowHTTP = "http"
-
 // rowOrder puts rows without a number last.
 func rowOrder(row string) int {
 	if n, err := strconv.Atoi(row); err == nil {
@@ -36,11 +46,83 @@ func rowOrder(row string) int {
 	return 1000
 }
 
-// about writes where and with what was measured.
-func (b *bench) about(to io.Writer) error { _, err := fmt.Fprintln(to, "TODO"); return err }
+// page is the file of results.
+func (b *bench) page() (string, error) {
+	var kernel unix.Utsname
+	if err := unix.Uname(&kernel); err != nil {
+		return "", err
+	}
+	version, err := exec.Command(b.binary, "version").Output()
+	if err != nil {
+		return "", fmt.Errorf("ask for the version of %s: %w", b.binary, err)
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, `# What was measured
 
-// write writes the tables.
-func (b *bench) write(to io.Writer) error {
-	lines := slices.Clone(b.lines)
-	return markdown(to, gates(lines, true))
+`+"`make bench`"+` writes this page. Each target is measured in each of %d rounds, in turn. What is judged are medians of the
+ratios within a round, best peer means the best of the peers in that round, and all runs over loopback, in a network
+namespace of its own.
+
+| | |
+|---|---|
+| date | %s, %.0f minutes |
+| machine | %s, %s, %s |
+| kernel | Linux %s |
+| congestion control | %s |
+| measured | %s |
+`, b.rounds, b.began.UTC().Format("2006-01-02 15:04 UTC"), time.Since(b.began).Minutes(),
+		processorName(), plural(runtime.NumCPU(), "processor"), runtime.GOARCH,
+		unix.ByteSliceToString(kernel.Release[:]), b.congestion, strings.TrimSpace(string(version)))
+	var versions []string
+	for _, p := range slices.Concat(tcpPeers, httpPeers) {
+		version, err := b.version(p)
+		if err != nil {
+			return "", err
+		}
+		versions = append(versions, p.targets[0].name+" "+version)
+	}
+	fmt.Fprintf(&text, "| peers | %s |\n\n", strings.Join(versions, ", "))
+	err = markdown(&text, gates(b.lines, true))
+	fmt.Fprint(&text, "\nWhat this was made of, as medians of the rounds:\n\n")
+	if err == nil {
+		err = markdown(&text, medians(b.details))
+	}
+	return text.String(), err
+}
+
+// processorName is that of the first processor, if the kernel tells it.
+func processorName() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown processor"
+	}
+	for lines := bufio.NewScanner(bytes.NewReader(info)); lines.Scan(); {
+		if name, value, ok := strings.Cut(lines.Text(), ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown processor"
+}
+
+var versionNumber = regexp.MustCompile(`[0-9]+(\.[0-9]+)+`)
+
+// version asks a peer for its own. What says none was built by go install,
+// which notes it.
+func (b *bench) version(p peer) (string, error) {
+	program, err := b.find(p)
+	if err != nil {
+		return "", err
+	}
+	if p.versionFlag == "" {
+		info, err := buildinfo.ReadFile(program)
+		if err != nil {
+			return "", err
+		}
+		return strings.TrimPrefix(info.Main.Version, "v"), nil
+	}
+	out, err := exec.Command(program, p.versionFlag).CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("ask for the version of %s: %w", program, err)
+	}
+	return string(versionNumber.Find(out)), nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -104,8 +105,12 @@ func medians(details []detail) [][]string {
 // direct is the target that is the server itself.
 const direct = "direct"
 
-// quantity writes three digits, and more only of what is not a fraction.
+// quantity writes three digits, or more of what is larger, and a dash for what
+// is not known.
 func quantity(v float64, unit string) string {
+	if math.IsNaN(v) {
+		return "-"
+	}
 	digits := 0
 	for limit := 100.0; digits < 2 && v < limit && v > -limit; limit /= 10 {
 		digits++

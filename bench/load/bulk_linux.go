@@ -23,7 +23,6 @@ func bulk(j Job) (Result, error) {
 		return Result{}, err
 	}
 	defer closeAll(fds)
-	pids := tree(j.PID)
 
 	var moved atomic.Int64
 	var ending atomic.Bool
@@ -51,6 +50,7 @@ func bulk(j Job) (Result, error) {
 		})
 	}
 	time.Sleep(j.WarmUp)
+	pids := tree(j.PID) // with those that were started for the flows
 	from, computed, began := moved.Load(), clock(pids), time.Now()
 	time.Sleep(j.Window)
 	n, cpu, lasted := moved.Load()-from, clock(pids)-computed, time.Since(began)

@@ -21,12 +21,13 @@ type measurement struct {
 }
 
 func (j Job) measurement() *measurement {
-	return &measurement{job: j, pids: tree(j.PID), took: make([]time.Duration, 0, 1<<20)}
+	return &measurement{job: j, took: make([]time.Duration, 0, 1<<20)}
 }
 
 // begin forgets what was before, which was warming up.
 func (m *measurement) begin() {
 	m.took = m.took[:0]
+	m.pids = tree(m.job.PID)
 	m.began, m.computed = time.Now(), clock(m.pids)
 }
 

@@ -33,9 +33,13 @@ func probe(j Job) (r Result, err error) {
 		return Result{}, err
 	}
 	b := make([]byte, 64<<10)
-	for end := time.Now().Add(j.Window); time.Now().Before(end); {
+	var first time.Time
+	for time.Since(first) < j.Window || first.IsZero() {
 		if _, err := read(fd, b); err != nil {
 			return Result{}, err
+		}
+		if first.IsZero() {
+			first = time.Now()
 		}
 	}
 	abort(fd)
@@ -51,8 +55,9 @@ type backlog struct {
 	mine           []int
 	sent, received atomic.Int64 // bytes
 	ending         atomic.Bool
-	all            sync.WaitGroup
-	errs           [2]error
+
+	sending, receiving sync.WaitGroup
+	errs               [2]error
 }
 
 // newBacklog sends through Via, which has to connect to Behind.
@@ -65,7 +70,7 @@ func newBacklog(j Job) (*backlog, error) {
 	if b.listener, err = listen(at); err != nil {
 		return nil, fmt.Errorf("listen at %s: %w", j.Behind, err)
 	}
-	b.all.Go(func() { b.errs[0] = b.untilEnd(b.receive) })
+	b.receiving.Go(func() { b.errs[0] = b.untilEnd(b.receive) })
 	through := j
 	through.To = j.Via
 	b.mine, err = through.dialAll(0)
@@ -73,7 +78,7 @@ func newBacklog(j Job) (*backlog, error) {
 		return nil, errors.Join(err, b.end())
 	}
 	b.sent.Store(int64(len(b.mine))) // the command
-	b.all.Go(func() { b.errs[1] = b.untilEnd(b.send) })
+	b.sending.Go(func() { b.errs[1] = b.untilEnd(b.send) })
 	return b, nil
 }
 
@@ -102,6 +107,7 @@ func (b *backlog) send() error {
 	return nil
 }
 
+// receive takes what comes until all connections have ended.
 func (b *backlog) receive() error {
 	p, err := newPoller()
 	if err != nil {
@@ -111,35 +117,42 @@ func (b *backlog) receive() error {
 	if err := p.add(b.listener); err != nil {
 		return err
 	}
-	var theirs []int
-	defer func() { closeAll(theirs) }()
+	open := 0
 	buffer := make([]byte, 64<<10)
-	for !b.ending.Load() {
+	for {
 		ready, err := p.wait(50 * time.Millisecond)
 		if err != nil {
 			return err
+		}
+		if b.ending.Load() && (open == 0 || len(ready) == 0) {
+			return nil
 		}
 		for _, e := range ready {
 			fd := int(e.Fd)
 			if fd == b.listener {
 				fd, _, err := unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+				if err == unix.EAGAIN {
+					continue
+				}
 				if err == nil {
-					theirs = append(theirs, fd)
 					err = p.add(fd)
 				}
-				if err != nil && err != unix.EAGAIN {
+				if err != nil {
 					return err
 				}
+				open++
 				continue
 			}
 			n, err := read(fd, buffer)
 			if err != nil && err != unix.EAGAIN {
-				return err
+				unix.Close(fd)
+				if open--; !b.ending.Load() {
+					return err
+				}
 			}
 			b.received.Add(int64(n))
 		}
 	}
-	return nil
 }
 
 // outstanding is how many messages are under way.
@@ -148,13 +161,16 @@ func (b *backlog) outstanding() int64 {
 	return (b.sent.Load() - received) / messageSize
 }
 
+// end resets all connections from one side, so that no end of one is a piece
+// that waits in between, too.
 func (b *backlog) end() error {
 	b.ending.Store(true)
+	b.sending.Wait()
 	for _, fd := range b.mine {
-		abort(fd) // what is under way is not waited for
+		_ = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		unix.Close(fd)
 	}
-	b.all.Wait()
-	closeAll(b.mine)
+	b.receiving.Wait()
 	unix.Close(b.listener)
 	return errors.Join(b.errs[:]...)
 }
