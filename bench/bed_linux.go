@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 )
 
 // bed is what is up while something is measured.
@@ -90,6 +91,8 @@ func (on *bed) peer(p peer) error {
 	if err != nil {
 		return err
 	}
+	// What it starts ends with it, however it ends.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
 	return on.start(cmd, p.targets...)
 }
 

@@ -23,6 +23,7 @@ type bench struct {
 	started int
 
 	began   time.Time
+	load    string // what else the machine did then
 	lines   []line
 	details []detail
 }
@@ -34,7 +35,7 @@ type battery struct {
 }
 
 func newBench(s settings) (*bench, error) {
-	b := &bench{settings: s, began: time.Now()}
+	b := &bench{settings: s, began: time.Now(), load: loadAverage()}
 	var err error
 	if b.self, err = os.Executable(); err != nil {
 		return nil, err
@@ -51,12 +52,9 @@ func newBench(s settings) (*bench, error) {
 	if b.dir, err = os.MkdirTemp("", "fault-bench-"); err != nil {
 		return nil, err
 	}
-	// Peers that drop their privileges read their settings there.
-	if err := os.Chmod(b.dir, 0o755); err != nil {
-		return nil, err
-	}
 	b.ctx, b.stop = context.WithCancelCause(context.Background())
-	return b, nil
+	// Peers that drop their privileges read their settings there.
+	return b, os.Chmod(b.dir, 0o755)
 }
 
 func (b *bench) close() { os.RemoveAll(b.dir) }
@@ -124,10 +122,10 @@ func (r results) of(quantity func(load.Result) float64) series {
 }
 
 // compare measures the targets one after the other, round by round.
-func (b *bench) compare(targets []target, do func(target) (load.Result, error)) (results, error) {
+func compare(rounds int, targets []target, do func(target) (load.Result, error)) (results, error) {
 	all := make(results)
 	turn := slices.Clone(targets)
-	for range b.rounds {
+	for range rounds {
 		for _, t := range turn {
 			r, err := do(t)
 			if err != nil {
@@ -142,7 +140,7 @@ func (b *bench) compare(targets []target, do func(target) (load.Result, error)) 
 
 // compareJob is compare for one job, given with no target.
 func (b *bench) compareJob(targets []target, job load.Job) (results, error) {
-	return b.compare(targets, func(t target) (load.Result, error) {
+	return compare(b.rounds, targets, func(t target) (load.Result, error) {
 		job.To, job.PID = t.address, t.pid
 		return b.do(job, nil)
 	})

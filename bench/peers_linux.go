@@ -32,9 +32,8 @@ const (
 	toxiproxyControl = "127.0.0.1:8474"
 )
 
-// The names of the targets.
+// The names of the peers.
 const (
-	ours      = "fault"
 	haproxy   = "haproxy"
 	splicing  = "haproxy splice-auto"
 	nginx     = "nginx"

@@ -107,16 +107,21 @@ func listens(address string) bool {
 	return true
 }
 
-// stop ends the process, and what it has started with it, and fails if it had
-// ended before.
+// stop ends the process, and fails if it had ended before.
 func (p *process) stop() error {
 	select {
 	case <-p.done:
 		return p.ended()
 	default:
 	}
+	if p.cmd.SysProcAttr.Cloneflags&syscall.CLONE_NEWPID != 0 {
+		// The first process of a namespace may ignore what asks it to end. With
+		// it all others of the namespace end.
+		_ = p.cmd.Process.Kill()
+		<-p.done
+		return nil
+	}
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	defer func() { _ = syscall.Kill(-p.pid(), syscall.SIGKILL) }() // its group
 	select {
 	case <-p.done:
 		return nil

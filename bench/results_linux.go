@@ -65,12 +65,12 @@ namespace of its own.
 
 | | |
 |---|---|
-| date | %s, %.0f minutes |
+| date | %s, %.0f minutes, with a load of %s before |
 | machine | %s, %s, %s |
 | kernel | Linux %s |
 | congestion control | %s |
 | measured | %s |
-`, b.rounds, b.began.UTC().Format("2006-01-02 15:04 UTC"), time.Since(b.began).Minutes(),
+`, b.rounds, b.began.UTC().Format("2006-01-02 15:04 UTC"), time.Since(b.began).Minutes(), b.load,
 		processorName(), plural(runtime.NumCPU(), "processor"), runtime.GOARCH,
 		unix.ByteSliceToString(kernel.Release[:]), b.congestion, strings.TrimSpace(string(version)))
 	var versions []string
@@ -88,6 +88,15 @@ namespace of its own.
 		err = markdown(&text, medians(b.details))
 	}
 	return text.String(), err
+}
+
+// loadAverage is how many others wanted a processor in the last minute.
+func loadAverage() string {
+	load, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "-"
+	}
+	return strings.Fields(string(load))[0]
 }
 
 // processorName is that of the first processor, if the kernel tells it.

@@ -102,8 +102,12 @@ func medians(details []detail) [][]string {
 	return table
 }
 
-// direct is the target that is the server itself.
-const direct = "direct"
+const (
+	// direct is the target that is the server itself.
+	direct = "direct"
+	// ours is the target that is measured.
+	ours = "fault"
+)
 
 // quantity writes three digits, or more of what is larger, and a dash for what
 // is not known.

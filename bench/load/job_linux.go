@@ -46,8 +46,10 @@ const (
 	Idle Mode = "idle"
 	// Stuffed is a connection whose server does not read.
 	Stuffed Mode = "stuffed"
-	// Connects are calls of connect(2) by a UDP socket.
-	Connects Mode = "connects"
+	// Connects are calls of connect(2) by a UDP socket, StreamConnects by TCP
+	// sockets.
+	Connects       Mode = "UDP connects"
+	StreamConnects Mode = "TCP connects"
 	// Probe is one flow of messages from the server, which somebody else
 	// measures, beside Flows others.
 	Probe Mode = "probe"
@@ -60,8 +62,6 @@ type Result struct {
 	// P50 and P99 are what one of them took.
 	P50 time.Duration `json:"p50,omitempty"`
 	P99 time.Duration `json:"p99,omitempty"`
-	// Each is the seconds that one took on average.
-	Each float64 `json:"each,omitempty"`
 	// CPU is the seconds that PID computed for each of them.
 	CPU float64 `json:"cpu,omitempty"`
 	// Memory and Descriptors are what PID holds for each idle connection: bytes
@@ -81,7 +81,7 @@ const patience = 5 * time.Second
 func (j Job) Do() (Result, error) {
 	do, ok := map[Mode]func(Job) (Result, error){
 		Bulk: bulk, Messages: messages, Paced: paced, Connections: connections, Requests: requests,
-		Idle: idle, Stuffed: stuffed, Connects: connects, Probe: probe,
+		Idle: idle, Stuffed: stuffed, Connects: connects, StreamConnects: streamConnects, Probe: probe,
 	}[j.Mode]
 	if !ok {
 		return Result{}, fmt.Errorf("no mode %q", j.Mode)

@@ -17,14 +17,20 @@ func messages(j Job) (Result, error) {
 		return Result{}, err
 	}
 	defer closeAll(fds)
+	b := make([]byte, messageSize)
+	if len(fds) == 1 {
+		return j.time(func() (time.Duration, error) {
+			began := time.Now()
+			err := write(fds[0], b)
+			if err == nil {
+				err = readFull(fds[0], b)
+			}
+			return time.Since(began), err
+		})
+	}
 	runtime.LockOSThread()
 	m := j.measurement()
-	if len(fds) == 1 {
-		err = m.ping(fds[0])
-		return m.result(), err
-	}
 	sent := make(map[int]time.Time, len(fds))
-	b := make([]byte, messageSize)
 	for _, fd := range fds {
 		sent[fd] = time.Now()
 		if err := write(fd, b); err != nil {
@@ -37,26 +43,6 @@ func messages(j Job) (Result, error) {
 		return took, write(fd, b)
 	})
 	return m.result(), err
-}
-
-func (m *measurement) ping(fd int) error {
-	b := make([]byte, messageSize)
-	for _, lasts := range []time.Duration{m.job.WarmUp, m.job.Window} {
-		m.begin()
-		for now := m.began; now.Sub(m.began) < lasts; {
-			sent := now
-			if err := write(fd, b); err != nil {
-				return err
-			}
-			if err := readFull(fd, b); err != nil {
-				return err
-			}
-			now = time.Now()
-			m.took = append(m.took, now.Sub(sent))
-		}
-		m.end()
-	}
-	return nil
 }
 
 // receive waits for the messages of many connections. Of each that is there,

@@ -34,15 +34,22 @@ func dialTo(to unix.Sockaddr) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("socket: %w", err)
 	}
-	err = prepare(fd)
+	if err := connect(fd, to); err != nil {
+		unix.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+func connect(fd int, to unix.Sockaddr) error {
+	err := prepare(fd)
 	if err == nil {
 		err = again(func() error { return unix.Connect(fd, to) })
 	}
 	if err != nil {
-		unix.Close(fd)
-		return -1, fmt.Errorf("connect: %w", err)
+		return fmt.Errorf("connect: %w", err)
 	}
-	return fd, nil
+	return nil
 }
 
 func prepare(fd int) error {
