@@ -96,9 +96,8 @@ func (b *backlog) send() error {
 	began := time.Now()
 	message := make([]byte, messageSize)
 	for n := 0; !b.ending.Load(); n++ {
-		// A few at once: to wake up for each would take more than to send it.
-		due := backlogEvery * time.Duration(n) / time.Duration(len(b.mine))
-		sleepUntil(began.Add(due.Truncate(time.Millisecond)))
+		// Apart from each other, as flows are that know nothing of each other.
+		sleepUntil(began.Add(backlogEvery * time.Duration(n) / time.Duration(len(b.mine))))
 		if err := write(b.mine[n%len(b.mine)], message); err != nil {
 			return err
 		}
