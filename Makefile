@@ -50,10 +50,12 @@ test-root: build .venv/requirements.txt ## run all tests as root; none may be sk
 
 as-root = $(sudo) env REQUIRE_ROOT=1 FAULT_BINARY=$(CURDIR)/fault CHAOSTOOLKIT=$(CURDIR)/.venv
 
-# The real Chaos Toolkit, made anew when other versions are asked for. The
-# system's Python is one that every user can run.
+# The system's is one that every user can run.
+python = $(firstword $(wildcard /usr/bin/python3) python3)
+
+# The real Chaos Toolkit, made anew when other versions are asked for.
 .venv/requirements.txt: examples/chaostoolkit/requirements.txt
-	$(firstword $(wildcard /usr/bin/python3) python3) -m venv --clear .venv
+	$(python) -m venv --clear .venv
 	.venv/bin/pip install --quiet --disable-pip-version-check --retries 10 --requirement $<
 	cp $< $@
 
@@ -65,7 +67,7 @@ experiments: build .venv/requirements.txt ## run examples/chaostoolkit with the 
 .PHONY: check
 check: ## all of CI: install what the tests need (Debian, Ubuntu), then run everything
 	$(sudo) scripts/setup.sh all
-	$(MAKE) lint fresh build test-root
+	$(MAKE) lint fresh build test-root bench-short
 	$(MAKE) --jobs 2 --output-sync experiments cross
 	$(MAKE) fuzz test-kernels
 
@@ -79,7 +81,28 @@ fuzz: ## fuzz each parser for T (1m), all at once
 	scripts/fuzz.sh $(T)
 
 .PHONY: bench
-bench: ## measure
+bench: build .bench/toxiproxy-server .bench/mitmproxy/bin/mitmdump ## measure beside peers, by ROWS=3,4 only some, by BINARY=PATH another (asks for sudo)
+	go build -o .bench/bench ./bench
+	$(sudo) .bench/bench -binary $(or $(BINARY),fault) $(if $(ROWS),-rows $(ROWS)) -results bench/RESULTS.md
+
+.PHONY: bench-short
+bench-short: build ## see that all of bench works, with the peers that are there (asks for sudo)
+	go build -o .bench/bench ./bench
+	$(sudo) .bench/bench -short -binary fault
+
+# Peers that are no packages, made anew when other versions may be asked for.
+.bench/toxiproxy-server: scripts/setup.sh
+	GOFLAGS=-modcacherw GOMODCACHE=$(CURDIR)/.bench/modules GOBIN=$(CURDIR)/.bench \
+		go install github.com/Shopify/toxiproxy/v2/cmd/server@$(call version,toxiproxy)
+	mv .bench/server $@
+	rm -rf .bench/modules
+
+.bench/mitmproxy/bin/mitmdump: scripts/setup.sh
+	$(python) -m venv --clear .bench/mitmproxy
+	.bench/mitmproxy/bin/pip install --quiet --disable-pip-version-check --retries 10 mitmproxy==$(call version,mitmproxy)
+
+.PHONY: bench-go
+bench-go: ## run the benchmarks of the packages
 	go test -run '^$$' -bench . ./...
 
 .PHONY: lint
@@ -101,4 +124,4 @@ cross: ## build, and compile the tests, for other systems
 
 .PHONY: clean
 clean: ## remove what was built
-	rm -rf fault man .venv
+	rm -rf fault man .venv .bench

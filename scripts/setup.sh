@@ -6,17 +6,21 @@ set -eu
 
 CLANG=14 # compiles the committed BPF objects, so another one changes them
 STATICCHECK=v0.8.2
+TOXIPROXY=v2.12.0
+MITMPROXY=11.0.2
 
 usage() {
 	cat <<'END'
-usage: scripts/setup.sh build|test|kernels|all...
+usage: scripts/setup.sh build|test|bench|kernels|all...
        scripts/setup.sh version NAME
 
   build    what `make generate` and `make lint` need
   test     servers and clients for the end-to-end tests
+  bench    the peers that are packages, to measure beside
   kernels  a virtual machine to test on other kernels
   all      all of these
-  version  print the version of clang, llvm, clang-format or staticcheck
+  version  print the version of clang, llvm, clang-format, staticcheck,
+           toxiproxy or mitmproxy
 END
 }
 
@@ -36,7 +40,9 @@ version() {
 	case $1 in
 	clang | llvm | clang-format) echo "$CLANG" ;;
 	staticcheck) echo "$STATICCHECK" ;;
-	*) misused "version $1: want clang, llvm, clang-format or staticcheck" ;;
+	toxiproxy) echo "$TOXIPROXY" ;;
+	mitmproxy) echo "$MITMPROXY" ;;
+	*) misused "version $1: want clang, llvm, clang-format, staticcheck, toxiproxy or mitmproxy" ;;
 	esac
 }
 
@@ -101,6 +107,15 @@ tests() {
 	need groff-base groff
 	need libcap2-bin setcap capsh
 	need 'bpftool|linux-tools-generic' bpftool
+}
+
+bench() {
+	need haproxy haproxy
+	need 'nginx-light|nginx' nginx
+	need libnginx-mod-stream /usr/lib/nginx/modules/ngx_stream_module.so
+	need socat socat
+	need tinyproxy tinyproxy
+	need squid squid
 }
 
 kernels() {
@@ -200,9 +215,10 @@ for group; do
 	case $group in
 	build) build ;;
 	test) tests ;;
+	bench) bench ;;
 	kernels) kernels ;;
-	all) build && tests && kernels ;;
-	*) misused "$group: want build, test, kernels or all" ;;
+	all) build && tests && bench && kernels ;;
+	*) misused "$group: want build, test, bench, kernels or all" ;;
 	esac
 done
 install_missing "$@"

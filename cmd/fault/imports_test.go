@@ -14,6 +14,8 @@ const module = "github.com/faultproxy/fault/"
 // ours. The kernel's half and the proxy never meet but in agent.
 func TestImportsGoOneWay(t *testing.T) {
 	may := map[string][]string{
+		"bench":          {"bench/load"},
+		"bench/load":     {},
 		"bpf":            {},
 		"netns":          {},
 		"faults":         {},
