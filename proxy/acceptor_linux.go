@@ -25,9 +25,9 @@ type acceptor struct {
 	address string        // the target as text, and
 	to      unix.Sockaddr // as the kernel takes it
 	fd      int
-	// inherits says that accepted sockets have what settle sets, and paced that
-	// the congestion control that connections have by default paces them.
-	inherits, paced bool
+	// inherits says that accepted sockets have what setUp sets, and local that all
+	// clients are on this host, and that these have what setUpLocal sets.
+	inherits, local bool
 }
 
 // acceptAgain is after how long to accept again where that failed: out of
@@ -50,10 +50,10 @@ func (e *engine) serveMapping(ctx context.Context, ln *net.TCPListener, m mappin
 	if a.to, err = sockaddr(a.target); err != nil {
 		return false, nil // a zone that is not there, which may come
 	}
+	loopback := addrPort(ln.Addr()).Addr().IsLoopback()
 	ln.Close()
-	a.inherits = isSettled(fd)
-	congestion, _ := unix.GetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION)
-	a.paced = congestion == "bbr"
+	a.inherits = isSetUp(fd)
+	a.local = a.inherits && loopback
 	var added []*loop
 	for _, l := range e.loops {
 		if err = l.do(func() error { return l.listen(a) }); err != nil {
@@ -125,10 +125,10 @@ func (a *acceptor) accepted(l *loop, fd int, client netip.AddrPort) {
 		return
 	}
 	if !a.inherits {
-		_ = settle(fd) // MPTCP cannot have all of that, and does without
+		_ = setUp(fd) // MPTCP cannot have all of that, and does without
 	}
-	if a.paced {
-		hurryFD(fd, client.Addr())
+	if !a.local {
+		setUpLocal(fd, client.Addr())
 	}
 	f := s.openMapped(client, a.mapping, a.address)
 	if f.Matched && s.Plan.Connects(faults.Accepted) || s.answers(f) != nil {
@@ -194,37 +194,14 @@ func (a *acceptor) dial() (fd int, err error) {
 	if err := s.exempt(network, a.address, rawFD(fd)); err != nil {
 		return -1, err
 	}
-	if err := settle(fd); err != nil {
+	if err := setUp(fd); err != nil {
 		return -1, os.NewSyscallError("setsockopt", err)
 	}
 	if err := unix.Connect(fd, a.to); err != nil && err != unix.EINPROGRESS {
 		return -1, os.NewSyscallError("connect", err)
 	}
-	if a.paced {
-		hurryFD(fd, a.target.Addr())
-	}
+	setUpLocal(fd, a.target.Addr())
 	return fd, nil
-}
-
-// settle sets what every connection of ours has: urgent bytes stay in the stream, and small writes do not wait.
-func settle(fd int) error {
-	return errors.Join(
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1))
-}
-
-// isSettled says whether a socket has all of that.
-func isSettled(fd int) bool {
-	nodelay, err := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY)
-	inline, err2 := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE)
-	return errors.Join(err, err2) == nil && nodelay != 0 && inline != 0
-}
-
-// Inherit has the connections that a listener accepts have at once what each
-// would be given, if it is called before the listener listens; see
-// [net.ListenConfig].
-func Inherit(_, _ string, c syscall.RawConn) error {
-	return c.Control(func(fd uintptr) { _ = settle(int(fd)) })
 }
 
 // dialError is what a net.Dialer would say.

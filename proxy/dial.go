@@ -30,7 +30,7 @@ func (s *Server) dialer(like Socket) *net.Dialer {
 			if err := s.exempt(network, address, c); err != nil {
 				return err
 			}
-			return keepUrgent(c)
+			return setUpRaw(c)
 		},
 	}
 	d.SetMultipathTCP(false)
@@ -61,7 +61,7 @@ func (s *Server) dial(ctx context.Context, address string, like Socket) (*net.TC
 		return nil, err
 	}
 	tcp := c.(*net.TCPConn)
-	hurry(tcp)
+	setUpLocalConn(tcp)
 	return tcp, nil
 }
 

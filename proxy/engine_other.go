@@ -5,7 +5,6 @@ package proxy
 import (
 	"context"
 	"net"
-	"syscall"
 
 	"github.com/faultproxy/fault/proxy/mapping"
 )
@@ -14,9 +13,6 @@ import (
 type engine struct{}
 
 func newEngine(*Server) (*engine, error) { return nil, nil }
-
-// Inherit does nothing here: each connection is set up when it is accepted.
-func Inherit(string, string, syscall.RawConn) error { return nil }
 
 func (e *engine) carry(*Flow, *net.TCPConn, *net.TCPConn, []byte) error { return nil }
 

@@ -149,9 +149,9 @@ func (s *Server) accept(ln *net.TCPListener, handle func(*net.TCPConn)) error {
 				defer s.done()
 				_ = c.SetKeepAlive(false) // the far side's silence is not ours to break
 				if raw, err := c.SyscallConn(); err == nil {
-					_ = keepUrgent(raw)
+					_ = setUpRaw(raw)
 				}
-				hurry(c)
+				setUpLocalConn(c)
 				handle(c)
 			}()
 		case errors.Is(err, net.ErrClosed), errors.Is(err, os.ErrDeadlineExceeded):

@@ -9,10 +9,68 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepUrgent has urgent bytes stay in the stream, instead of being dropped by a
-// relay that never asks for them.
-func keepUrgent(c syscall.RawConn) error {
-	return setOptions(c, option{unix.SOL_SOCKET, unix.SO_OOBINLINE, 1})
+// notSent is how much a connection of ours may hold that its peer has no room
+// for: the rest is held back, as nobody would do that for us.
+const notSent = 512 << 10
+
+// localBuffer is what a connection to a peer on this host may hold that we have
+// not read. The kernel would let that grow, to tens of megabytes on some hosts,
+// for the sake of networks that are far and fast.
+const localBuffer = 1 << 20
+
+// setUp sets what every connection of ours has. Urgent bytes stay in the stream,
+// instead of being dropped by a relay that never asks for them.
+func setUp(fd int) error {
+	return errors.Join(
+		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
+		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSent))
+}
+
+func setUpRaw(c syscall.RawConn) error {
+	var err error
+	cerr := c.Control(func(fd uintptr) { err = setUp(int(fd)) })
+	return errors.Join(cerr, err)
+}
+
+// isSetUp says whether a socket has all of that.
+func isSetUp(fd int) bool {
+	inline, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE)
+	lowat, err2 := unix.GetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)
+	return errors.Join(err, err2) == nil && inline != 0 && lowat == notSent
+}
+
+// setUpLocal sets what a connection has whose peer is on this host, if it is. It
+// is not paced for a network that is not there, as bbr does: Reno does not, and
+// everybody may have it. Its buffer takes CAP_NET_ADMIN; who has not has the
+// kernel's.
+func setUpLocal(fd int, peer netip.Addr) {
+	if !peer.IsLoopback() {
+		own, err := unix.Getsockname(fd)
+		if err != nil || fromSockaddr(own).Addr() != peer {
+			return
+		}
+	}
+	_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, localBuffer)
+}
+
+func setUpLocalConn(c *net.TCPConn) {
+	if raw, err := c.SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) { setUpLocal(int(fd), addrPort(c.RemoteAddr()).Addr()) })
+	}
+}
+
+// Inherit has the connections that a listener accepts have at once what each
+// would be given. It is for [net.ListenConfig].
+func Inherit(_, address string, c syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	return c.Control(func(fd uintptr) {
+		_ = setUp(int(fd))
+		if err == nil && at.Addr().IsLoopback() {
+			setUpLocal(int(fd), at.Addr())
+		}
+	})
 }
 
 // apply sets up a socket that is about to be bound and to connect.
@@ -38,24 +96,6 @@ func (s Socket) apply(network string, c syscall.RawConn) error {
 		return nil
 	}
 	return err
-}
-
-// hurry has what goes to a peer on this host not be paced for a network that
-// is not there, as bbr does. Reno does not pace, and everybody may have it.
-func hurry(c *net.TCPConn) {
-	if raw, err := c.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { hurryFD(int(fd), addrPort(c.RemoteAddr()).Addr()) })
-	}
-}
-
-func hurryFD(fd int, peer netip.Addr) {
-	if !peer.IsLoopback() {
-		own, err := unix.Getsockname(fd)
-		if err != nil || fromSockaddr(own).Addr() != peer {
-			return
-		}
-	}
-	_ = unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, "reno")
 }
 
 type option struct{ level, name, value int }

@@ -7,11 +7,13 @@ import (
 	"syscall"
 )
 
-// keepUrgent has nothing to set here.
-func keepUrgent(syscall.RawConn) error { return nil }
+// setUpRaw and setUpLocalConn have nothing to set here.
+func setUpRaw(syscall.RawConn) error { return nil }
 
-// hurry has nothing to set either.
-func hurry(*net.TCPConn) {}
+func setUpLocalConn(*net.TCPConn) {}
+
+// Inherit has nothing to set either.
+func Inherit(string, string, syscall.RawConn) error { return nil }
 
 // apply has nothing to set: programs are known on Linux only.
 func (s Socket) apply(string, syscall.RawConn) error { return nil }

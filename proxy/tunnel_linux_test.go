@@ -254,7 +254,7 @@ func TestRunEndsWhileDialling(t *testing.T) {
 }
 
 // What goes to a peer on this host is not paced.
-func TestHurry(t *testing.T) {
+func TestLocalIsNotPaced(t *testing.T) {
 	upstream := listen(t)
 	client, err := net.Dial("tcp", upstream.Addr().String())
 	if err != nil {
@@ -264,7 +264,7 @@ func TestHurry(t *testing.T) {
 	server := accept(t, upstream)
 	for _, c := range []net.Conn{client, server} {
 		tcp := c.(*net.TCPConn)
-		hurry(tcp)
+		setUpLocalConn(tcp)
 		raw, err := tcp.SyscallConn()
 		if err != nil {
 			t.Fatal(err)
