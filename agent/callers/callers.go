@@ -138,6 +138,18 @@ func unitOf(cgroup string) (string, bool) {
 	return name, strings.HasSuffix(name, ".service") && isUnit(name)
 }
 
+// SelectorError is a selector that this host has no use for.
+type SelectorError struct {
+	Selector Selector
+	Err      error
+}
+
+// Error names the selector and the cause.
+func (e *SelectorError) Error() string { return fmt.Sprintf("%v: %v", e.Selector, e.Err) }
+
+// Unwrap gives the cause.
+func (e *SelectorError) Unwrap() error { return e.Err }
+
 // Match is what a selector selects at a moment.
 type Match struct {
 	Selector
@@ -155,7 +167,7 @@ func (m Match) String() string {
 	case m.Processes > 1:
 		return fmt.Sprintf("%d processes now", m.Processes)
 	case m.Processes < 0 && m.Present:
-		return "is there"
+		return "is there, and who runs it cannot be seen"
 	case m.Kind == Command:
 		return "starts now"
 	case m.Present:

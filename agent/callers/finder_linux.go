@@ -51,18 +51,6 @@ type knownCgroups struct {
 	ids     []string // of containers
 }
 
-// SelectorError is a selector that this host has no use for.
-type SelectorError struct {
-	Selector Selector
-	Err      error
-}
-
-// Error names the selector and the cause.
-func (e *SelectorError) Error() string { return fmt.Sprintf("%v: %v", e.Selector, e.Err) }
-
-// Unwrap gives the cause.
-func (e *SelectorError) Unwrap() error { return e.Err }
-
 // NewFinder is for a set. The caller closes it.
 func NewFinder(set Set) (*Finder, error) {
 	f := &Finder{set: set, engines: hostEngines, files: make(map[string]knownFile), cgroups: make(map[Selector]*knownCgroups)}
@@ -367,6 +355,9 @@ func (f *Finder) Selected() (matches []Match, processes map[int]bool, err error)
 	for _, s := range f.set {
 		pids, present := f.selected(s, running)
 		m := Match{Selector: s, Processes: len(pids), Present: present}
+		if s.isFile() && len(pids) == 0 && os.Geteuid() != 0 { // others' files are not to be seen
+			m.Processes = -1
+		}
 		if s.inCgroups() {
 			m.Processes = f.inCgroups(s, func(pid int) { pids = append(pids, pid) })
 			for _, m.Folder = range f.cgroups[s].folders {
