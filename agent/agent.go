@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/faultproxy/fault/agent/callers"
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/agent/parent"
 	"github.com/faultproxy/fault/agent/style"
@@ -60,12 +61,9 @@ type Config struct {
 	// by its name, a path or a process in it; [OwnNetns] is the agent's own. None
 	// is the same as that one alone.
 	Netns []string
-	// Cgroup is the subtree whose processes are intercepted; empty for all.
-	Cgroup string
-	// Process is the name of the processes that are intercepted, PID the one
-	// that is; everybody if they are empty. PID wins.
-	Process string
-	PID     uint32
+	// Callers are those whose connections are intercepted; everybody's if there
+	// are none.
+	Callers callers.Set
 	// ResetExisting ends the connections that are open at the start and would be
 	// intercepted if they were made then, so that programs make them anew.
 	ResetExisting bool
@@ -89,6 +87,11 @@ type Config struct {
 	// ask for the proxy, which is invalid if they cannot; nil for nobody. An
 	// error ends the run.
 	Ready func(proxy netip.AddrPort) error
+	// Started is called once the start page is written; nil for nobody.
+	Started func()
+	// Exit gives the exit code of the command that the run is for, once that has
+	// ended; nil is that there is none.
+	Exit func() (code int, ended bool)
 	// StartedBy is the process with whose end ctx ends, with ErrParentGone as
 	// the cause; zero if there is none.
 	StartedBy parent.Process
@@ -217,10 +220,14 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	}
 	r.started()
 	defer cut.refreshes(ctx, cfg.Upstreams)()
+	defer cut.looks(ctx)()
+	if cfg.Out != nil && (cfg.Screen != nil || cfg.Started != nil) {
+		cfg.Out.Flush(slowStart) // others write there from now on
+	}
+	if cfg.Started != nil {
+		cfg.Started()
+	}
 	if cfg.Screen != nil {
-		if cfg.Out != nil {
-			cfg.Out.Flush(slowStart) // the screen may hide what comes later
-		}
 		cfg.Screen.Show(control)
 	}
 	reason := r.await(ctx, control)

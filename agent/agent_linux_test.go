@@ -186,22 +186,28 @@ func TestTargets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	self := uint32(os.Getpid())
-	if !inInitialPIDNamespace() {
-		self = 0 // nobody here knows the number that the kernel knows us by
-	}
+	self := strings.TrimSpace(string(name))
+	other := start(t, newNS(t), settings{Upstreams: []string{"192.0.2.99"}}).cmd.Process.Pid
 	for what, tc := range map[string]struct {
 		settings
 		says string
 		hit  bool
 	}{
-		"pid":           {settings{PID: self}, fmt.Sprintf("from process %d in this network namespace", self), true},
-		"other pid":     {settings{PID: self + 1<<21}, "", false},
-		"process":       {settings{Process: strings.TrimSpace(string(name))}, "from processes named " + strings.TrimSpace(string(name)) + " in this", true},
-		"other process": {settings{Process: "nobody"}, "", false},
+		"pid":             {settings{Callers: []string{fmt.Sprintf("pid %d", os.Getpid())}}, "from these callers in this network namespace", true},
+		"other pid":       {settings{Callers: []string{fmt.Sprintf("pid %d", other)}}, fmt.Sprintf("pid %d: 1 process now", other), false},
+		"process":         {settings{Callers: []string{"process " + self}}, "process " + self + ": ", true},
+		"other process":   {settings{Callers: []string{"process nobody"}}, "nothing yet: waits for it", false},
+		"user":            {settings{Callers: []string{fmt.Sprintf("user %d", os.Getuid())}}, "processes now", true},
+		"other user":      {settings{Callers: []string{"user 54321"}}, "no process yet: waits for one", false},
+		"one of two":      {settings{Callers: []string{"user 54321", "process " + self}}, "from these callers", true},
+		"excluded":        {settings{Callers: []string{"exclude-process " + self}}, "from this network namespace but of these callers", false},
+		"not excluded":    {settings{Callers: []string{"exclude-process nobody"}}, "no process yet", true},
+		"meant, excluded": {settings{Callers: []string{"user 0", "exclude-process " + self}}, "exclude-process " + self, false},
+		"file":            {settings{Callers: []string{"process /proc/self/exe"}}, "process /proc/self/exe", true},
+		"later unit":      {settings{Callers: []string{"unit fault-nobody.service"}}, "nothing yet: waits for it", false},
 	} {
-		if tc.PID == 0 && tc.Process == "" {
-			continue
+		if strings.HasSuffix(what, "pid") && !inInitialPIDNamespace() {
+			continue // nobody here knows the number that the kernel knows us by
 		}
 		t.Run(what, func(t *testing.T) {
 			ns := newNS(t)

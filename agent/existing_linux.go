@@ -38,7 +38,7 @@ type placed struct {
 // none is missed, and none that was reset can come back past us. Nil is that the
 // kernel cannot tell.
 func meetExisting(ctx context.Context, cfg *Config, i *interception) (*existing, error) {
-	cgroups, err := i.cgroups(cfg)
+	who, err := i.caller()
 	if err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func meetExisting(ctx context.Context, cfg *Config, i *interception) (*existing,
 		for _, c := range open {
 			native6 := c.IPv6 && c.Remote.Addr().Is6()
 			if c.Direction == sockdiag.Incoming || c.Remote == i.at || !diverts(c.Remote) ||
-				c.Device > loopbackDevice || native6 && i.programs.IPv6() != nil || cgroups != nil && !cgroups[c.Cgroup] {
+				c.Device > loopbackDevice || native6 && i.programs.IPv6() != nil || who.all && who.cgroups != nil && !who.cgroups[c.Cgroup] {
 				continue
 			}
 			all, inodes = append(all, placed{c, p}), append(inodes, c.Inode)
@@ -68,11 +68,11 @@ func meetExisting(ctx context.Context, cfg *Config, i *interception) (*existing,
 	holders, agents := procfs.HoldersOf(inodes), i.agentProcesses(ctx)
 	for _, c := range all {
 		of := holders[c.Inode]
-		isMeant := func(p procfs.Process) bool { return targets(cfg, p) }
+		isMeant := func(p procfs.Process) bool { return who.all || who.processes[p.PID] }
 		switch {
 		case slices.ContainsFunc(of, func(p procfs.Process) bool { return agents[p.PID] }):
 			continue
-		case (cfg.PID != 0 || cfg.Process != "") && !slices.ContainsFunc(of, isMeant):
+		case !who.all && !slices.ContainsFunc(of, isMeant) && !(len(of) == 0 && who.cgroups[c.Cgroup]):
 			continue
 		}
 		if cfg.ResetExisting {
@@ -99,18 +99,6 @@ func meetExisting(ctx context.Context, cfg *Config, i *interception) (*existing,
 // loopbackDevice is the interface that a socket may be bound to and still reach
 // us.
 const loopbackDevice = 1
-
-// targets says whether a process is one that is intercepted.
-func targets(cfg *Config, p procfs.Process) bool {
-	switch {
-	case cfg.PID != 0:
-		return inInitialPIDNamespace() && p.PID == int(cfg.PID)
-	case cfg.Process != "":
-		const kept = 15 // bytes of a name
-		return p.Name == cfg.Process[:min(kept, len(cfg.Process))]
-	}
-	return true
-}
 
 // isShared says whether an address that is meant is known to have names, too,
 // that are not.
@@ -143,16 +131,32 @@ func (i *interception) agentProcesses(ctx context.Context) map[int]bool {
 	return agents
 }
 
-// cgroups are the ids of the cgroups that are intercepted; nil if all are. A
-// socket keeps the cgroup in which it was made, as it does for the programs.
-func (i *interception) cgroups(cfg *Config) (map[uint64]bool, error) {
-	if cfg.Cgroup == "" {
-		if _, whole, err := bpf.TopCgroup(); err != nil || whole {
-			return nil, err
+// meantCallers are those of whom connections are intercepted.
+type meantCallers struct {
+	// all says that they are not selected; then cgroups are those in which sockets
+	// are looked at, nil if that is all.
+	all bool
+	// processes are those that are selected, as far as they are known, and cgroups
+	// those of selectors: a socket of which nobody is known to have it is taken
+	// for one of a process of the cgroup in which it was made.
+	processes map[int]bool
+	cgroups   map[uint64]bool
+}
+
+func (i *interception) caller() (who meantCallers, err error) {
+	if i.finder != nil {
+		if _, who.processes, err = i.finder.Selected(); err != nil {
+			return who, err
 		}
+		who.cgroups = i.finder.CgroupIDs()
+		return who, nil
 	}
-	ids := make(map[uint64]bool)
-	err := filepath.WalkDir(i.programs.Cgroup(), func(_ string, d fs.DirEntry, err error) error {
+	who.all = true
+	if _, whole, err := bpf.TopCgroup(); err != nil || whole {
+		return who, err
+	}
+	who.cgroups = make(map[uint64]bool)
+	err = filepath.WalkDir(i.programs.Cgroup(), func(_ string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) { // a cgroup that has ended
 			return nil
 		}
@@ -161,9 +165,9 @@ func (i *interception) cgroups(cfg *Config) (map[uint64]bool, error) {
 		}
 		info, err := d.Info()
 		if err == nil {
-			ids[info.Sys().(*syscall.Stat_t).Ino] = true
+			who.cgroups[info.Sys().(*syscall.Stat_t).Ino] = true
 		}
 		return nil
 	})
-	return ids, err
+	return who, err
 }

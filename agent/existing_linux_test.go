@@ -157,13 +157,14 @@ func TestExistingOfTargets(t *testing.T) {
 	if !inInitialPIDNamespace() {
 		t.Skip("nobody here knows the number that the kernel knows us by")
 	}
+	other := start(t, newNS(t), settings{Upstreams: []string{"192.0.2.99"}}).cmd.Process.Pid
 	for name, tc := range map[string]struct {
 		settings
 		open, reset int
 	}{
-		"ours":        {settings{PID: uint32(os.Getpid())}, 0, 1},
-		"not ours":    {settings{PID: uint32(os.Getpid()) + 1<<21}, 0, 0},
-		"not by name": {settings{Process: "nobody"}, 0, 0},
+		"ours":        {settings{Callers: []string{fmt.Sprintf("pid %d", os.Getpid())}}, 0, 1},
+		"not ours":    {settings{Callers: []string{fmt.Sprintf("pid %d", other)}}, 0, 0},
+		"not by name": {settings{Callers: []string{"process nobody"}}, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ns := newNS(t)

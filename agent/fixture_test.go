@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/faultproxy/fault/agent/callers"
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/bpf"
@@ -228,3 +229,26 @@ func written(write func(*lines.Writer)) string {
 
 // each gives the lines of a text.
 func each(text string) []string { return strings.Split(strings.TrimSuffix(text, "\n"), "\n") }
+
+// callersOf reads selectors, each with its kind.
+func callersOf(t testing.TB, texts ...string) callers.Set {
+	t.Helper()
+	set, err := parseCallers(texts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+func parseCallers(texts []string) (callers.Set, error) {
+	var set callers.Set
+	for _, text := range texts {
+		kind, value, _ := strings.Cut(text, " ")
+		one, err := callers.Parse(callers.Kind(kind), value)
+		if err != nil {
+			return nil, err
+		}
+		set = append(set, one)
+	}
+	return set, nil
+}

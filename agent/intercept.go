@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/faultproxy/fault/agent/callers"
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/agent/words"
 	"github.com/faultproxy/fault/bpf"
@@ -28,6 +29,8 @@ type interception struct {
 	meant    atomic.Pointer[upstream.Set] // the patterns, with addresses in the place of names
 	hosts    map[string][]netip.Addr      // what names had at the start
 	existing *existing                    // connections of before; nil if nobody knows
+	finder   *callers.Finder              // nil if all are meant
+	callers  []callers.Match              // what was found of them
 
 	attacher *bpf.Attacher // has the capabilities in our place; nil for none
 	hidden   error         // why they are kept, so that others cannot look into us
@@ -91,17 +94,24 @@ func (i *interception) attach(ctx context.Context, cfg *Config, start *steps) er
 			return &SettingError{Flag: "reset-existing", Err: err, Hint: "without it the connections that are open stay as they are"}
 		}
 	}
+	targets, attach, err := i.find(ctx, cfg)
+	if err != nil {
+		return i.refused(cfg, err)
+	}
 	start.begin("loading programs")
-	var err error
 	i.programs, err = i.load(ctx, bpf.Config{
-		Cgroup: cfg.Cgroup, Process: cfg.Process, PID: cfg.PID,
+		Cgroup: attach, Targets: targets,
 		Proxy: i.at, Rules: rules(cfg.Upstreams), Names: nameRules(cfg.Upstreams, inFile(resolverPath, searchDomains)),
 		BlockQUIC: cfg.BlockQUIC,
 	})
-	if err == nil {
-		return i.tell(i.hosts)
+	if err != nil {
+		return i.refused(cfg, err)
 	}
-	return i.refused(cfg, err)
+	if err := i.findAll(ctx); err != nil {
+		i.close()
+		return i.refused(cfg, err)
+	}
+	return i.tell(i.hosts)
 }
 
 // refused decides what it means that something was: the end of the run, or
@@ -114,6 +124,7 @@ func (i *interception) refused(cfg *Config, err error) error {
 		cfg.Log.Debug("the kernel refused a program", zap.String("verifier", log))
 	}
 	var setting *SettingError
+	var selector *callers.SelectorError
 	var cgroup *bpf.CgroupError
 	var missing *bpf.MissingError
 	var program *bpf.ProgramError
@@ -123,6 +134,8 @@ func (i *interception) refused(cfg *Config, err error) error {
 	switch {
 	case errors.As(err, &setting):
 		return err
+	case errors.As(err, &selector):
+		return &SettingError{Flag: string(selector.Selector.Kind), Value: selector.Selector.Value, Err: selector.Err, Usage: true}
 	case errors.As(err, &cgroup):
 		return &SettingError{Flag: "cgroup", Value: cgroup.Path, Err: cgroup.Err,
 			Hint: "a cgroup is a folder such as /sys/fs/cgroup/system.slice; `systemd-cgls` shows them"}
@@ -232,6 +245,9 @@ func (i *interception) stop() error {
 }
 
 func (i *interception) close() {
+	if i.finder != nil {
+		i.finder.Close()
+	}
 	if i.programs == nil {
 		return
 	}

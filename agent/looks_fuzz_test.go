@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/faultproxy/fault/agent/callers"
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/faults"
@@ -28,11 +29,13 @@ func FuzzLooks(f *testing.F) {
 
 		cfg, r := everything(t), *run
 		report := &r
-		cfg.Version, cfg.Process, cfg.Cgroup, cfg.Replay = text, name, text, []string{"run", name, host, text}
+		cfg.Version, cfg.Replay = text, []string{"run", name, host, text}
+		cfg.Callers = callers.Set{{Kind: callers.Process, Value: name}, {Kind: callers.Cgroup, Value: text}}
 		cfg.Faults = append(cfg.Faults, cfg.Faults...)
 		s := scene{
-			pid: int(n), intercepts: n%2 == 0, explicit: text, ipv6: errors.New(text), took: lasted,
-			proxy: netip.MustParseAddrPort("127.0.0.1:3180"), places: []event.Namespace{{Name: OwnNetns}, {Name: text}, {Name: name}},
+			pid: int(n), intercepts: n%2 == 0, explicit: text, ipv6: errors.New(text), follows: errors.New(text), took: lasted,
+			callers: []callers.Match{{Selector: cfg.Callers[0], Processes: int(n)}, {Selector: cfg.Callers[1], Processes: -1, Present: true}},
+			proxy:   netip.MustParseAddrPort("127.0.0.1:3180"), places: []event.Namespace{{Name: OwnNetns}, {Name: text}, {Name: name}},
 		}
 		cfg.HTTPUpstream = &proxy.Target{Host: host, Port: 80}
 		report.Flows, report.Matched, report.CutOff, report.Dropped, report.Lasted = n, n/2, n, n, lasted

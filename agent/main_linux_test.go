@@ -39,10 +39,9 @@ type settings struct {
 	Upstreams []string
 	Latency   time.Duration
 	Duration  time.Duration
-	Files     uint64 // limit of open files, 0 for that of the test
-	Port      uint16 // of the proxy
-	PID       uint32
-	Process   string
+	Files     uint64   // limit of open files, 0 for that of the test
+	Port      uint16   // of the proxy
+	Callers   []string // each with its kind
 	// ResetExisting and BlockQUIC are those of Config.
 	ResetExisting, BlockQUIC bool
 	JSON                     bool // write events, and nothing else
@@ -71,7 +70,11 @@ func agentProcess(text []byte) error {
 			return err
 		}
 	}
-	set, err := upstream.Parse(s.Upstreams)
+	upstreams, err := upstream.Parse(s.Upstreams)
+	if err != nil {
+		return err
+	}
+	set, err := parseCallers(s.Callers)
 	if err != nil {
 		return err
 	}
@@ -80,9 +83,9 @@ func agentProcess(text []byte) error {
 	out := lines.NewWriter(os.Stdout)
 	defer out.Close(time.Second)
 	cfg := Config{
-		Version: "test", Proxy: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.Port), Upstreams: set, Transparent: On,
+		Version: "test", Proxy: netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), s.Port), Upstreams: upstreams, Transparent: On,
 		Seed: 1, Duration: s.Duration, Out: out, Tail: true, Log: zap.NewNop(),
-		PID: s.PID, Process: s.Process, ResetExisting: s.ResetExisting, BlockQUIC: s.BlockQUIC,
+		Callers: set, ResetExisting: s.ResetExisting, BlockQUIC: s.BlockQUIC,
 	}
 	if s.JSON {
 		cfg.JSON = out

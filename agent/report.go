@@ -20,6 +20,10 @@ type Report struct {
 	Reason Reason
 	// Failed says that the host broke something of the run.
 	Failed bool
+	// Code is what the command ended with that the run was for; GoesOn says that
+	// it has not ended.
+	Code   int
+	GoesOn bool
 	// Idle says that no flow matched although [Config.FailIfIdle] wants some.
 	Idle bool
 	// Lasted is the time from ready to the end, without draining.
@@ -207,6 +211,8 @@ func (r *Report) exitCode() int {
 	switch {
 	case r.Failed:
 		return 1
+	case r.Code != 0:
+		return r.Code
 	case r.Idle:
 		return ExitIdle
 	}

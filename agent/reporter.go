@@ -203,6 +203,10 @@ func (r *reporter) finish(reason Reason, lasted time.Duration, failed bool) Repo
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.total.Reason, r.total.Lasted, r.total.Failed = reason, lasted, failed
+	if r.cfg.Exit != nil {
+		code, ended := r.cfg.Exit()
+		r.total.Code, r.total.GoesOn = code, !ended
+	}
 	r.total.Idle = r.cfg.FailIfIdle && r.total.Matched == 0
 	r.total.pauses, r.total.Pauses, r.total.Paused = paused, len(paused), paused.total(lasted)
 	r.total.Connects = r.cut.counts()

@@ -7,7 +7,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/faultproxy/fault/agent/callers"
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy/mapping"
 )
@@ -27,6 +29,10 @@ type scene struct {
 	// learns is why names are looked up only, and not learnt from the answers
 	// that programs get; nil if they are, or if there are none.
 	learns error
+	// callers are those that are selected, follows is why what belongs to them
+	// later is looked for, and not told by the kernel; nil if it is told.
+	callers []callers.Match
+	follows error
 	// explicit is why they are not although they should, and hint what to do.
 	explicit, hint string
 	// hidden says that others cannot look into this process; empty if they can.
@@ -65,6 +71,7 @@ func newScene(r *reporter, at *listeners, took time.Duration) scene {
 	if s.intercepts {
 		s.places = cut.namespaces()
 		s.cgroup, s.ipv6, s.accepts, s.learns = cut.programs.Cgroup(), cut.programs.IPv6(), cut.accepts, cut.programs.Learns()
+		s.callers, s.follows = cut.callers, cut.programs.Follows()
 	}
 	if at.proxy != nil && !r.cfg.NoProxy {
 		s.proxy = addrPort(at.proxy.Addr())
@@ -109,10 +116,10 @@ func (s *scene) idle(cfg *Config) []string {
 			}
 		}
 	}
-	if s.explicit != "" && cfg.PID != 0 {
-		texts = append(texts, fmt.Sprintf("--capture-pid %d means nothing: no connections are intercepted", cfg.PID))
-	} else if s.explicit != "" && cfg.Process != "" {
-		texts = append(texts, fmt.Sprintf("--capture-process %s means nothing: no connections are intercepted", cfg.Process))
+	if s.explicit != "" {
+		for _, c := range cfg.Callers {
+			texts = append(texts, fmt.Sprintf("--%s %s means nothing: no connections are intercepted", c.Kind, lines.Shown(c.Value, shownCaller)))
+		}
 	}
 	if s.explicit != "" && len(cfg.Netns) > 0 {
 		texts = append(texts, fmt.Sprintf("--netns %s means nothing: no connections are intercepted", strings.Join(cfg.Netns, ",")))
@@ -141,6 +148,9 @@ func (s *scene) warnings(cfg *Config) []warning {
 	if s.learns != nil {
 		all = append(all, warning{"names-looked-up", namesText(s.learns), "", true})
 	}
+	if s.follows != nil {
+		all = append(all, warning{"callers-looked-for", followsText(s.follows), "", true})
+	}
 	if s.hidden != "" {
 		all = append(all, warning{"hidden", "fault " + s.hidden, "", true})
 	}
@@ -154,3 +164,11 @@ func (s *scene) warnings(cfg *Config) []warning {
 func namesText(why error) string {
 	return fmt.Sprintf("names are looked up every 5 s, and `*.domain` means what /etc/hosts has: DNS answers are not read: %v", why)
 }
+
+// followsText says what it means that callers are not followed.
+func followsText(why error) string {
+	return fmt.Sprintf("children of --pid and cgroups of --unit and --container may be noticed up to 1 s late: %v", why)
+}
+
+// shownCaller bounds what is shown of a selector.
+const shownCaller = 64

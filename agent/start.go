@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/faultproxy/fault/agent/callers"
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/agent/words"
@@ -33,7 +34,14 @@ const shownStep = pageWidth
 
 // startFields is what the start page has to say.
 func startFields(cfg *Config, s *scene, look style.Style) []field {
-	all := []field{interceptsField(cfg, s), upstreamsField(cfg, s)}
+	all := []field{interceptsField(cfg, s)}
+	if len(s.callers) > 0 {
+		all = append(all, callersField(s))
+	}
+	if s.follows != nil {
+		all = append(all, labelled("note", entry{text: followsText(s.follows), role: style.Warn}))
+	}
+	all = append(all, upstreamsField(cfg, s))
 	all = append(all, faultFields(cfg, s)...)
 	all = append(all, listenerFields(cfg, s)...)
 	if s.intercepts {
@@ -72,20 +80,30 @@ func intercepts(cfg *Config, s *scene) string {
 		return "nothing: " + s.explicit
 	}
 	where := s.where()
-	if cfg.Cgroup != "" {
-		where += " and cgroup " + cfg.Cgroup
-	}
 	switch {
-	case cfg.PID != 0:
-		where = fmt.Sprintf("process %d in %s", cfg.PID, where)
-	case cfg.Process != "":
-		where = fmt.Sprintf("processes named %s in %s", lines.Shown(cfg.Process, 64), where)
+	case cfg.Callers.Selects():
+		where = "these callers in " + where
+	case len(cfg.Callers) > 0:
+		where += " but of these callers"
 	}
 	families := "IPv4, IPv6"
 	if s.ipv6 != nil {
 		families = fmt.Sprintf("IPv4; IPv6 is left alone: %v", s.ipv6)
 	}
 	return fmt.Sprintf("every new TCP connection from %s, %s", where, families)
+}
+
+// callersField says whose connections are meant, and what there is of them.
+func callersField(s *scene) field {
+	f := field{label: "callers"}
+	for _, c := range s.callers {
+		e := entry{text: lines.Shown(c.Selector.String(), shownCaller) + ": " + c.String()}
+		if !c.Present && c.Kind != callers.ExceptProcess && c.Kind != callers.Command {
+			e.role = style.Warn
+		}
+		f.entries = append(f.entries, e)
+	}
+	return f
 }
 
 // connectsField says what connect(2) tells of the upstream.

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
+	"github.com/faultproxy/fault/agent/callers"
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/parent"
 	"github.com/faultproxy/fault/agent/procfs"
@@ -40,16 +41,21 @@ func scenes(t *testing.T) map[string]struct {
 	}
 
 	narrow := everything(t)
-	narrow.Upstreams, narrow.Process, narrow.Cgroup = upstreamsOf(t, "*", "!10.0.0.0/8"), "psql", "/system.slice"
+	narrow.Upstreams = upstreamsOf(t, "*", "!10.0.0.0/8")
+	narrow.Callers = callersOf(t, "process psql", "pid 4711", "unit foo.service", "container web", "exclude-process /usr/bin/curl")
 	narrow.Faults, narrow.StartedBy = nil, parent.Process{PID: 48120, Name: "chaos"}
 	one := everywhere
 	one.cgroup, one.ipv6, one.existing, one.proxy = "/system.slice", errors.New("cap_perfmon is missing"), nil, netip.AddrPort{}
 	narrow.Netns = []string{"red", "4711", "/proc/4712/ns/net"}
 	one.places = []event.Namespace{{Name: "red", Netns: 4026532001}, {Name: "4711", Netns: 4026532002}, {Name: "/proc/4712/ns/net", Netns: 4026532003}}
+	for n, c := range narrow.Callers {
+		one.callers = append(one.callers, callers.Match{Selector: c, Processes: n - 1, Present: n == 2 || n == 4})
+	}
+	one.follows = errors.New("this kernel has no BTF")
 	one.accepts = errors.New("cap_net_raw is missing")
 
 	alone := everything(t)
-	alone.PID, alone.StartedBy = 4711, parent.Process{PID: 48120}
+	alone.Callers, alone.StartedBy = callersOf(t, "pid 4711"), parent.Process{PID: 48120}
 	alone.Netns = []string{"blue", OwnNetns}
 	alone.HTTPUpstream = &proxy.Target{Host: "svc", Port: 80}
 	alone.Faults = []faults.Planned{{Fault: faults.Latency{Delay: faults.Pareto{Scale: 20 * milli, Shape: 1}, On: toServer | toClient, PerReadWrite: true}}}
@@ -59,8 +65,9 @@ func scenes(t *testing.T) map[string]struct {
 	}
 	afresh := everything(t)
 	afresh.Netns = []string{"blue", OwnNetns}
-	afresh.ResetExisting, afresh.BlockQUIC, afresh.Faults = true, true, nil
+	afresh.ResetExisting, afresh.BlockQUIC, afresh.Faults, afresh.Callers = true, true, nil, callersOf(t, "process psql")
 	reset := everywhere
+	reset.callers = []callers.Match{{Selector: afresh.Callers[0], Processes: 2, Present: true}}
 	reset.places = []event.Namespace{{Name: "blue", Netns: 4026532001}, {Name: OwnNetns, Netns: 4026531840}}
 	reset.existing = &existing{
 		left:  map[existingGroup]int{{procfs.Process{PID: 2210, Name: "psql"}, "192.0.2.7:5432"}: 2},
@@ -94,10 +101,11 @@ func TestWarnings(t *testing.T) {
 		"narrow": {
 			"ipv6-left-alone: IPv6 is left alone: cap_perfmon is missing",
 			"accepts-first: connect(2) succeeds before the upstream is reached: cap_net_raw is missing",
+			"callers-looked-for: children of --pid and cgroups of --unit and --container may be noticed up to 1 s late: this kernel has no BTF",
 		},
 		"explicit": {
 			"not-intercepting: nothing is intercepted: cap_bpf is missing (uid 1000)",
-			"no-meaning: --capture-pid 4711 means nothing: no connections are intercepted",
+			"no-meaning: --pid 4711 means nothing: no connections are intercepted",
 			"no-meaning: --netns blue,self means nothing: no connections are intercepted",
 		},
 		"mappings": {

@@ -3,6 +3,7 @@ package agent
 import (
 	"strconv"
 
+	"github.com/faultproxy/fault/agent/callers"
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/faults"
 	"github.com/faultproxy/fault/proxy"
@@ -20,7 +21,7 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 	}
 	if s.intercepts {
 		e.Interception = &event.Interception{
-			Cgroup: s.cgroup, PID: cfg.PID, IPv4: true, IPv6: s.ipv6 == nil,
+			Cgroup: s.cgroup, Callers: callerEvents(s), IPv4: true, IPv6: s.ipv6 == nil,
 			QUIC: quicWord(cfg), HoldsSYN: s.accepts == nil,
 		}
 		for _, p := range s.places {
@@ -31,9 +32,7 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 		if len(cfg.Netns) > 0 {
 			e.Interception.Namespaces = s.places
 		}
-		if cfg.PID == 0 {
-			e.Interception.Process = cfg.Process
-		}
+		only(e.Interception, s.callers)
 	}
 	if s.proxy.IsValid() {
 		e.Listen = s.proxy.String()
@@ -56,6 +55,34 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 		})
 	}
 	return e
+}
+
+// callerEvents are whose connections are meant.
+func callerEvents(s *scene) []event.Caller {
+	var all []event.Caller
+	for _, c := range s.callers {
+		one := event.Caller{Kind: string(c.Kind), Value: c.Value, Present: c.Present}
+		if c.Processes >= 0 {
+			one.Processes = &c.Processes
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// only fills the keys of the time when there could be but one caller.
+func only(e *event.Interception, all []callers.Match) {
+	if len(all) != 1 {
+		return
+	}
+	switch one := all[0]; one.Kind {
+	case callers.Process:
+		e.Process = one.Value
+	case callers.PID:
+		e.PID = one.ID()
+	case callers.Cgroup:
+		e.Cgroup = one.Folder
+	}
 }
 
 // quicWord is the word of --quic.

@@ -33,6 +33,9 @@ func (p *summaryText) title(text string) string { return p.look.As(style.Title, 
 // ended is the first line.
 func ended(r *Report) (text, exit string) {
 	text = fmt.Sprintf("fault ended after %s (%s)", words.Clock(r.Lasted.Round(100*time.Millisecond)), ReasonWords(string(r.Reason)))
+	if r.GoesOn {
+		return text, "the command goes on"
+	}
 	return text, fmt.Sprintf("exit %d", r.exitCode())
 }
 

@@ -52,7 +52,7 @@ func StartAttacher(args ...string) (*Attacher, error) {
 
 // Attach is [Attach] by the attacher, which then ends.
 func (a *Attacher) Attach(ctx context.Context, cfg Config) (*Interception, error) {
-	if err := json.NewEncoder(a.conn).Encode(order{cfg, []byte(cfg.Cgroup), []byte(cfg.Process)}); err != nil {
+	if err := json.NewEncoder(a.conn).Encode(newOrder(cfg)); err != nil {
 		return nil, attacherError(err)
 	}
 	var done outcome
@@ -67,7 +67,8 @@ func (a *Attacher) Attach(ctx context.Context, cfg Config) (*Interception, error
 		return nil, attacherError(fmt.Errorf("%d descriptors arrived", len(a.from.fds)))
 	}
 	i := &Interception{
-		cgroup: done.Cgroup, ipv6: done.IPv6.error(), learns: done.Learns.error(), mark: done.Mark,
+		cgroup: done.Cgroup, ipv6: done.IPv6.error(), learns: done.Learns.error(), follows: done.Follows.error(),
+		mark: done.Mark, targets: newTargetTable(&cfg.Targets),
 	}
 	i.names, err = newNameTable(cfg.Names)
 	if err == nil {

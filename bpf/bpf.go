@@ -66,8 +66,8 @@ type NameRule struct {
 // Config says what to divert, and where to.
 type Config struct {
 	// Cgroup is a folder of a cgroup2 file system, or a path within the
-	// mounted one ("/system.slice"). Processes in it and below are affected.
-	// Empty: the topmost cgroup that this process can see.
+	// mounted one ("/system.slice"). Sockets that are made in it and below are
+	// looked at. Empty: the topmost cgroup that this process can see.
 	Cgroup string
 	// Proxy is the IPv4 address and port at which callers reach the listener
 	// of their network namespace, the same in all that have one.
@@ -76,17 +76,52 @@ type Config struct {
 	Rules []Rule
 	// Names say so by names; their ports differ in 64 ways at most.
 	Names []NameRule
-	// Process is the name that processes must have, as /proc/PID/comm shows
-	// it, whenever they start and whichever of their threads connects. The
-	// kernel keeps 15 bytes of a name, so only these are compared. Empty:
-	// everyone.
-	Process string
+	// Targets says whose connects are diverted.
+	Targets Targets
 	// BlockQUIC refuses what would be counted as [QUIC], with EPERM, but at
 	// addresses that are [Origin.Shared].
 	BlockQUIC bool
-	// PID is the one process, as the initial pid namespace numbers it; then
-	// Process means nothing. 0: everyone.
-	PID uint32
+}
+
+// Targets says whose connects are diverted, by selectors of several kinds: those
+// of processes that any of them selects, and that no exception names. With no
+// selector it is everybody's. A selector that is nil is none; one that is empty
+// selects nobody yet. It is the process that calls connect(2) which counts, and
+// not where its socket was made.
+type Targets struct {
+	// Names are of processes, as /proc/PID/comm shows them, of which the kernel
+	// keeps 15 bytes, or of the files that they run, without the folder. It does
+	// not matter when a process starts, and which of its threads connects, under
+	// which name. 63 bytes of a name are compared.
+	Names []string
+	// Files are those that processes run.
+	Files []File
+	// PIDs are processes, as the initial pid namespace numbers them, with the
+	// children that they and those will have. See [Interception.Follows].
+	PIDs []uint32
+	// Users are the real ids of users.
+	Users []uint32
+	// Cgroups are ids of cgroups of version 2, with what is below them.
+	Cgroups []uint64
+	// CgroupNames are names of cgroups that will be made, wherever. See
+	// [Interception.Follows].
+	CgroupNames []string
+	// ExceptNames and ExceptFiles are whose connects are not diverted, whatever
+	// else says.
+	ExceptNames []string
+	ExceptFiles []File
+}
+
+// selects says whether there is a selector.
+func (t *Targets) selects() bool {
+	return t.Names != nil || t.Files != nil || t.PIDs != nil || t.Users != nil || t.Cgroups != nil || t.CgroupNames != nil
+}
+
+// File is one as the kernel tells it from others, by the device of its file
+// system and its inode. See [FileAt].
+type File struct {
+	Dev uint32
+	Ino uint64
 }
 
 // Origin is what the kernel knows of an intercepted connection.
@@ -127,7 +162,7 @@ const (
 	Agent       Verdict = "agent" // a socket of the agent, or a client of its listener
 	NotMatched  Verdict = "upstream-not-matched"
 	Excluded    Verdict = "excluded"
-	NotTargeted Verdict = "not-targeted" // see [Config.Process] and [Config.PID]
+	NotTargeted Verdict = "not-targeted" // see [Config.Targets]; where no listener is, they are not counted
 	UDP         Verdict = "udp"          // connected UDP sockets; others are seen for QUIC only
 	Loopback    Verdict = "loopback"
 	DNS         Verdict = "dns"

@@ -76,10 +76,98 @@ func TopCgroup() (path string, whole bool, err error) {
 	return path, errors.Is(err, unix.ENOENT), nil
 }
 
-// emptyCgroup makes a cgroup without processes. The caller closes it, and
-// CgroupPrefix begins the names of the cgroups that we make.
-const CgroupPrefix = "fault-check-"
+// OpenTopCgroup opens the folder of [TopCgroup]. The caller closes it.
+func OpenTopCgroup() (*os.File, error) {
+	f, _, err := openCgroup("")
+	return f, err
+}
 
+// FindCgroup finds the folder of a cgroup, as [Config.Cgroup] says it, and where
+// to attach so that it is below: "" for the topmost cgroup. That is another one
+// for a folder of the host's cgroups, mounted into a container that has its own.
+func FindCgroup(path string) (folder, attach string, err error) {
+	f, folder, err := openCgroup(path)
+	if err != nil {
+		return "", "", err
+	}
+	f.Close()
+	top, _, err := openCgroup("")
+	if err != nil {
+		return folder, folder, nil
+	}
+	defer top.Close()
+	wanted, err := top.Stat()
+	if err != nil {
+		return "", "", err
+	}
+	if folder, err = filepath.Abs(folder); err != nil {
+		return "", "", err
+	}
+	for attach = folder; ; attach = filepath.Dir(attach) {
+		if here, err := os.Stat(attach); err == nil && os.SameFile(here, wanted) {
+			return folder, "", nil
+		}
+		above, err := openCgroup2(filepath.Dir(attach))
+		if err != nil || attach == "/" {
+			return folder, attach, nil
+		}
+		above.Close()
+	}
+}
+
+// What the names of the cgroups begin with that we make: to try programs, and for
+// the command of a run.
+const (
+	CgroupPrefix    = "fault-check-"
+	RunCgroupPrefix = "fault-run-"
+)
+
+// MakeCgroup makes a cgroup below that of this process, so that what limits this
+// one limits the new one, too; or where that is not allowed, at the top. It gives
+// the folder, and the one that it is in, which the caller both closes. Removing
+// it is up to the caller.
+func MakeCgroup(name string) (folder, in *os.File, err error) {
+	top, err := OpenTopCgroup()
+	if err != nil {
+		return nil, nil, err
+	}
+	if own, err := ownCgroup(); err == nil && own != "/" {
+		below, err := openAt(top, strings.TrimPrefix(own, "/"))
+		if err == nil {
+			if folder, err = makeFolder(below, name); err == nil {
+				top.Close()
+				return folder, below, nil
+			}
+			below.Close()
+		}
+	}
+	if folder, err = makeFolder(top, name); err != nil {
+		top.Close()
+		return nil, nil, err
+	}
+	return folder, top, nil
+}
+
+func makeFolder(in *os.File, name string) (*os.File, error) {
+	if err := unix.Mkdirat(int(in.Fd()), name, 0o755); err != nil {
+		return nil, err
+	}
+	folder, err := openAt(in, name)
+	if err != nil {
+		return nil, errors.Join(err, unix.Unlinkat(int(in.Fd()), name, unix.AT_REMOVEDIR))
+	}
+	return folder, nil
+}
+
+func openAt(in *os.File, path string) (*os.File, error) {
+	fd, err := unix.Openat(int(in.Fd()), path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// emptyCgroup makes a cgroup without processes. The caller closes it, and
 // removes it by the function that is returned.
 func emptyCgroup() (dir *os.File, remove func() error, err error) {
 	top, _, err := openCgroup("")
@@ -107,22 +195,17 @@ func makeCgroup(top *os.File, path string) (dir *os.File, remove func() error, e
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := unix.Mkdirat(at, path, 0o755); err != nil {
+	if dir, err = makeFolder(top, path); err != nil {
 		unix.Close(at)
 		return nil, nil, err
 	}
-	remove = func() error {
+	return dir, func() error {
 		defer unix.Close(at)
 		if err := unix.Unlinkat(at, path, unix.AT_REMOVEDIR); err != nil {
 			return fmt.Errorf("remove cgroup %s: %w", path, err)
 		}
 		return nil
-	}
-	fd, err := unix.Openat(at, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, errors.Join(err, remove())
-	}
-	return os.NewFile(uintptr(fd), path), remove, nil
+	}, nil
 }
 
 // ownCgroup is the path of this process within cgroup2.

@@ -161,18 +161,22 @@ static __always_inline bool is_agents(struct bpf_sock_addr *ctx)
 }
 
 /* meant is the part of the decision that is about the destination and the
- * caller alone: INTERCEPTED is to go on. */
+ * caller alone: INTERCEPTED is to go on, MAX concerns nobody. */
 static __always_inline enum verdict meant(struct bpf_sock *sk, struct origin *o, __u32 *flags,
 					  bool reads_kernel)
 {
+	enum verdict v = VERDICT_INTERCEPTED;
+
 	if (sk->priority == agent_priority || bpf_sk_storage_get(&agent_sockets, sk, 0, 0))
 		return VERDICT_AGENT;
 	*flags = match(o);
 	if (*flags & RULE_EXCLUDE)
-		return VERDICT_EXCLUDED;
-	if (!(*flags & RULE_INTERCEPT))
-		return VERDICT_NOT_MATCHED;
-	return is_target(reads_kernel) ? VERDICT_INTERCEPTED : VERDICT_NOT_TARGETED;
+		v = VERDICT_EXCLUDED;
+	else if (!(*flags & RULE_INTERCEPT))
+		v = VERDICT_NOT_MATCHED;
+	if (is_target(reads_kernel))
+		return v;
+	return v == VERDICT_INTERCEPTED ? VERDICT_NOT_TARGETED : VERDICT_MAX;
 }
 
 /* Needs what is above. */
@@ -189,6 +193,8 @@ static __always_inline enum verdict decide(struct bpf_sock_addr *ctx, struct bpf
 	__u32 flags;
 
 	v = meant(sk, o, &flags, reads_kernel);
+	if (v == VERDICT_NOT_TARGETED && !ours(ctx, proxy_ip4, &o->netns))
+		return VERDICT_MAX; /* of the rest of the host */
 	if (v != VERDICT_INTERCEPTED)
 		return v;
 	if (ctx->type == SOCK_DGRAM && o->port != bpf_htons(QUIC_PORT))
@@ -245,7 +251,8 @@ static __always_inline enum verdict intercept(struct bpf_sock_addr *ctx, struct 
 		return VERDICT_MAX;
 	o->port = ctx->user_port;
 	v = decide(ctx, sk, o, ipv6_peer, reads_kernel);
-	count(v);
+	if (v < VERDICT_MAX)
+		count(v);
 	if (v == VERDICT_QUIC) /* its datagrams are not counted, too */
 		turns(sk, o);
 	if (v != VERDICT_INTERCEPTED) /* the socket may have had one that was, before */

@@ -29,6 +29,12 @@ type interceptNameKey struct {
 	Name      [256]uint8
 }
 
+type interceptNameMeans struct {
+	_       structs.HostLayout
+	Process interceptSelectorSays
+	File    interceptSelectorSays
+}
+
 type interceptOrigin struct {
 	_        structs.HostLayout
 	Netns    uint64
@@ -89,6 +95,35 @@ type interceptRuleKey struct {
 	Addr      [16]uint8
 }
 
+type interceptSelectorKinds uint32
+
+const (
+	interceptSelectorKindsTARGET_NAMES   interceptSelectorKinds = 1
+	interceptSelectorKindsTARGET_FILES   interceptSelectorKinds = 2
+	interceptSelectorKindsTARGET_PIDS    interceptSelectorKinds = 4
+	interceptSelectorKindsTARGET_USERS   interceptSelectorKinds = 8
+	interceptSelectorKindsTARGET_CGROUPS interceptSelectorKinds = 16
+)
+
+type interceptSelectorSays uint32
+
+const (
+	interceptSelectorSaysSAYS_TARGET interceptSelectorSays = 1
+	interceptSelectorSaysSAYS_EXCEPT interceptSelectorSays = 2
+)
+
+type interceptTargetFile struct {
+	_       structs.HostLayout
+	Ino     uint64
+	Dev     uint32
+	Padding uint32
+}
+
+type interceptTargetName struct {
+	_    structs.HostLayout
+	Name [64]uint8
+}
+
 type interceptVerdict uint32
 
 const (
@@ -140,6 +175,11 @@ const (
 	interceptMapResolved        = "resolved"
 	interceptMapRules           = "rules"
 	interceptMapStrangers       = "strangers"
+	interceptMapTargetCgroups   = "target_cgroups"
+	interceptMapTargetFiles     = "target_files"
+	interceptMapTargetNames     = "target_names"
+	interceptMapTargetPids      = "target_pids"
+	interceptMapTargetUsers     = "target_users"
 	interceptMapVerdicts        = "verdicts"
 	interceptMapWaitings        = "waitings"
 	interceptProgFaultConnect4  = "fault_connect4"
@@ -164,8 +204,8 @@ const (
 	interceptVarOriginsTaken    = "origins_taken"
 	interceptVarProxyIp4        = "proxy_ip4"
 	interceptVarProxyPort       = "proxy_port"
-	interceptVarTargetName      = "target_name"
-	interceptVarTargetPid       = "target_pid"
+	interceptVarSelectors       = "selectors"
+	interceptVarSelects         = "selects"
 	interceptVarVerdictType     = "verdict_type"
 	interceptVarWaitingType     = "waiting_type"
 )
@@ -231,21 +271,26 @@ type interceptProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type interceptMapSpecs struct {
-	Admitted     *ebpf.MapSpec `ebpf:"admitted"`
-	AgentSockets *ebpf.MapSpec `ebpf:"agent_sockets"`
-	Destinations *ebpf.MapSpec `ebpf:"destinations"`
-	Learnt       *ebpf.MapSpec `ebpf:"learnt"`
-	Listeners    *ebpf.MapSpec `ebpf:"listeners"`
-	NamePorts    *ebpf.MapSpec `ebpf:"name_ports"`
-	Names        *ebpf.MapSpec `ebpf:"names"`
-	Origins      *ebpf.MapSpec `ebpf:"origins"`
-	Questions    *ebpf.MapSpec `ebpf:"questions"`
-	QuicPeers    *ebpf.MapSpec `ebpf:"quic_peers"`
-	Resolved     *ebpf.MapSpec `ebpf:"resolved"`
-	Rules        *ebpf.MapSpec `ebpf:"rules"`
-	Strangers    *ebpf.MapSpec `ebpf:"strangers"`
-	Verdicts     *ebpf.MapSpec `ebpf:"verdicts"`
-	Waitings     *ebpf.MapSpec `ebpf:"waitings"`
+	Admitted      *ebpf.MapSpec `ebpf:"admitted"`
+	AgentSockets  *ebpf.MapSpec `ebpf:"agent_sockets"`
+	Destinations  *ebpf.MapSpec `ebpf:"destinations"`
+	Learnt        *ebpf.MapSpec `ebpf:"learnt"`
+	Listeners     *ebpf.MapSpec `ebpf:"listeners"`
+	NamePorts     *ebpf.MapSpec `ebpf:"name_ports"`
+	Names         *ebpf.MapSpec `ebpf:"names"`
+	Origins       *ebpf.MapSpec `ebpf:"origins"`
+	Questions     *ebpf.MapSpec `ebpf:"questions"`
+	QuicPeers     *ebpf.MapSpec `ebpf:"quic_peers"`
+	Resolved      *ebpf.MapSpec `ebpf:"resolved"`
+	Rules         *ebpf.MapSpec `ebpf:"rules"`
+	Strangers     *ebpf.MapSpec `ebpf:"strangers"`
+	TargetCgroups *ebpf.MapSpec `ebpf:"target_cgroups"`
+	TargetFiles   *ebpf.MapSpec `ebpf:"target_files"`
+	TargetNames   *ebpf.MapSpec `ebpf:"target_names"`
+	TargetPids    *ebpf.MapSpec `ebpf:"target_pids"`
+	TargetUsers   *ebpf.MapSpec `ebpf:"target_users"`
+	Verdicts      *ebpf.MapSpec `ebpf:"verdicts"`
+	Waitings      *ebpf.MapSpec `ebpf:"waitings"`
 }
 
 // interceptVariableSpecs contains global variables before they are loaded into the kernel.
@@ -261,8 +306,8 @@ type interceptVariableSpecs struct {
 	OriginsTaken   *ebpf.VariableSpec `ebpf:"origins_taken"`
 	ProxyIp4       *ebpf.VariableSpec `ebpf:"proxy_ip4"`
 	ProxyPort      *ebpf.VariableSpec `ebpf:"proxy_port"`
-	TargetName     *ebpf.VariableSpec `ebpf:"target_name"`
-	TargetPid      *ebpf.VariableSpec `ebpf:"target_pid"`
+	Selectors      *ebpf.VariableSpec `ebpf:"selectors"`
+	Selects        *ebpf.VariableSpec `ebpf:"selects"`
 	VerdictType    *ebpf.VariableSpec `ebpf:"verdict_type"`
 	WaitingType    *ebpf.VariableSpec `ebpf:"waiting_type"`
 }
@@ -287,21 +332,26 @@ func (o *interceptObjects) Close() error {
 //
 // It can be passed to loadInterceptObjects or ebpf.CollectionSpec.LoadAndAssign.
 type interceptMaps struct {
-	Admitted     *ebpf.Map `ebpf:"admitted"`
-	AgentSockets *ebpf.Map `ebpf:"agent_sockets"`
-	Destinations *ebpf.Map `ebpf:"destinations"`
-	Learnt       *ebpf.Map `ebpf:"learnt"`
-	Listeners    *ebpf.Map `ebpf:"listeners"`
-	NamePorts    *ebpf.Map `ebpf:"name_ports"`
-	Names        *ebpf.Map `ebpf:"names"`
-	Origins      *ebpf.Map `ebpf:"origins"`
-	Questions    *ebpf.Map `ebpf:"questions"`
-	QuicPeers    *ebpf.Map `ebpf:"quic_peers"`
-	Resolved     *ebpf.Map `ebpf:"resolved"`
-	Rules        *ebpf.Map `ebpf:"rules"`
-	Strangers    *ebpf.Map `ebpf:"strangers"`
-	Verdicts     *ebpf.Map `ebpf:"verdicts"`
-	Waitings     *ebpf.Map `ebpf:"waitings"`
+	Admitted      *ebpf.Map `ebpf:"admitted"`
+	AgentSockets  *ebpf.Map `ebpf:"agent_sockets"`
+	Destinations  *ebpf.Map `ebpf:"destinations"`
+	Learnt        *ebpf.Map `ebpf:"learnt"`
+	Listeners     *ebpf.Map `ebpf:"listeners"`
+	NamePorts     *ebpf.Map `ebpf:"name_ports"`
+	Names         *ebpf.Map `ebpf:"names"`
+	Origins       *ebpf.Map `ebpf:"origins"`
+	Questions     *ebpf.Map `ebpf:"questions"`
+	QuicPeers     *ebpf.Map `ebpf:"quic_peers"`
+	Resolved      *ebpf.Map `ebpf:"resolved"`
+	Rules         *ebpf.Map `ebpf:"rules"`
+	Strangers     *ebpf.Map `ebpf:"strangers"`
+	TargetCgroups *ebpf.Map `ebpf:"target_cgroups"`
+	TargetFiles   *ebpf.Map `ebpf:"target_files"`
+	TargetNames   *ebpf.Map `ebpf:"target_names"`
+	TargetPids    *ebpf.Map `ebpf:"target_pids"`
+	TargetUsers   *ebpf.Map `ebpf:"target_users"`
+	Verdicts      *ebpf.Map `ebpf:"verdicts"`
+	Waitings      *ebpf.Map `ebpf:"waitings"`
 }
 
 func (m *interceptMaps) Close() error {
@@ -319,6 +369,11 @@ func (m *interceptMaps) Close() error {
 		m.Resolved,
 		m.Rules,
 		m.Strangers,
+		m.TargetCgroups,
+		m.TargetFiles,
+		m.TargetNames,
+		m.TargetPids,
+		m.TargetUsers,
 		m.Verdicts,
 		m.Waitings,
 	)
@@ -337,8 +392,8 @@ type interceptVariables struct {
 	OriginsTaken   *ebpf.Variable `ebpf:"origins_taken"`
 	ProxyIp4       *ebpf.Variable `ebpf:"proxy_ip4"`
 	ProxyPort      *ebpf.Variable `ebpf:"proxy_port"`
-	TargetName     *ebpf.Variable `ebpf:"target_name"`
-	TargetPid      *ebpf.Variable `ebpf:"target_pid"`
+	Selectors      *ebpf.Variable `ebpf:"selectors"`
+	Selects        *ebpf.Variable `ebpf:"selects"`
 	VerdictType    *ebpf.Variable `ebpf:"verdict_type"`
 	WaitingType    *ebpf.Variable `ebpf:"waiting_type"`
 }

@@ -19,6 +19,8 @@ type Interception struct {
 	cgroup   string
 	ipv6     error
 	learns   error
+	follows  error
+	targets  targetTable
 	names    nameTable
 	mark     mark
 	objs     objects
@@ -42,21 +44,21 @@ func (o *objects) Close() error { return errors.Join(o.interceptObjects.Close(),
 // Nothing is diverted before [Interception.Serve].
 //
 // It requires Linux 5.8 and CAP_BPF and CAP_NET_ADMIN; to intercept native
-// IPv6, and for [Config.Process], also CAP_PERFMON and the kernel's BTF. What is
-// missing is told by an error that is [ErrMissing]. Why the verifier refused a
+// IPv6, and for names and files of [Config.Targets], also CAP_PERFMON and the
+// kernel's BTF. What is missing is told by an error that is [ErrMissing]. Why the verifier refused a
 // program, [VerifierLog] tells.
 func Attach(cfg Config) (*Interception, error) {
 	if !cfg.Proxy.Addr().Is4() || cfg.Proxy.Port() == 0 {
 		return nil, fmt.Errorf("attach to %v: not an IPv4 address and port", cfg.Proxy)
 	}
-	if err := checkProcessName(cfg.Process); err != nil {
+	if err := cfg.Targets.check(); err != nil {
 		return nil, err
 	}
 	if err := prepare(); err != nil {
 		return nil, err
 	}
-	if cfg.Process != "" && cfg.PID == 0 {
-		if err := canReadProcessNames(); err != nil {
+	if cfg.Targets.readsKernel() {
+		if err := canReadProcesses(); err != nil {
 			return nil, err
 		}
 	}
@@ -70,6 +72,7 @@ func Attach(cfg Config) (*Interception, error) {
 		return nil, err
 	}
 	i.cgroup = path
+	i.follow(cfg.Targets)
 	if err := i.attach(cgroup); err != nil {
 		i.Close()
 		return nil, refused("attach to cgroup "+path, err)
@@ -77,7 +80,7 @@ func Attach(cfg Config) (*Interception, error) {
 	return i, nil
 }
 
-// Cgroup is the folder whose processes are affected; "/" where the topmost
+// Cgroup is the folder whose sockets are looked at; "/" where the topmost
 // cgroup was not mounted anywhere.
 func (i *Interception) Cgroup() string { return i.cgroup }
 
@@ -143,10 +146,7 @@ func (i *Interception) load(cfg Config) error {
 	if err := spec.Variables[interceptVarBlocksQuic].Set(cfg.BlockQUIC); err != nil {
 		return err
 	}
-	if err := spec.Variables[interceptVarTargetPid].Set(cfg.PID); err != nil {
-		return err
-	}
-	if err := spec.Variables[interceptVarTargetName].Set(inKernel(cfg.Process)); err != nil {
+	if err := setTargets(spec, &cfg.Targets); err != nil {
 		return err
 	}
 	if err := i.setNames(spec); err != nil {
@@ -176,6 +176,9 @@ func (i *Interception) fill(cfg Config, taken uint32) error {
 		return err
 	}
 	if err := i.fillNames(); err != nil {
+		return err
+	}
+	if err := i.fillTargets(&cfg.Targets); err != nil {
 		return err
 	}
 	return i.taken.share(i.objs.Memory, taken)
@@ -257,7 +260,7 @@ func (i *Interception) attach(cgroup *os.File) error {
 // go of its highest descriptors first, and connects that are still diverted
 // when its listener has gone are lost.
 func highDescriptors() (int, error) {
-	const room, enough = 8, 1 << 16
+	const room, enough = 12, 1 << 16
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		return 0, err

@@ -84,6 +84,10 @@ func (i *Interception) SetAddresses(string, []netip.Addr) error { return nil }
 // SetRules does nothing.
 func (i *Interception) SetRules([]Rule) error { return nil }
 
+// SetTargets does nothing.
+func (i *Interception) SetTargets(Targets) error { return nil }
+
+func (i *Interception) Follows() error                               { return errors.ErrUnsupported }
 func (i *Interception) Cgroup() string                               { return "" }
 func (i *Interception) IPv6() error                                  { return errors.ErrUnsupported }
 func (i *Interception) Learns() error                                { return errors.ErrUnsupported }

@@ -206,6 +206,30 @@ func askHere(to string) string {
 		return err.Error()
 	}
 	defer c.Close()
+	return answerOf(c)
+}
+
+// askWith does so with a socket.
+func askWith(fd int, to string) string {
+	address, err := netip.ParseAddrPort(to)
+	if err == nil {
+		err = unix.Connect(fd, sockaddr(address))
+	}
+	if err != nil {
+		return err.Error()
+	}
+	f := os.NewFile(uintptr(fd), "socket")
+	defer f.Close()
+	c, err := net.FileConn(f)
+	if err != nil {
+		return err.Error()
+	}
+	defer c.Close()
+	return answerOf(c)
+}
+
+// answerOf is the line that a server says.
+func answerOf(c net.Conn) string {
 	_ = c.SetDeadline(time.Now().Add(patience))
 	b, err := io.ReadAll(c)
 	if err != nil {

@@ -41,11 +41,6 @@ volatile const __be16 proxy_port = 0;
  * for that. */
 volatile const bool names_callers = true;
 
-/* Whose connects are meant: those of one process, else of all processes with
- * one name; 0 and "" are everyone. */
-volatile const __u32 target_pid = 0;
-volatile const char target_name[16] = {};
-
 /* Two agents do not know each other's sockets, and each would divert what the
  * other dials, for ever. So agents dial with a mark on their sockets: seconds
  * between keepalives, which are off. Nobody else sets that, and anybody may. */
@@ -63,7 +58,7 @@ enum verdict {
 	VERDICT_AGENT,	      /* a socket of an agent, or a connect to our listener */
 	VERDICT_NOT_MATCHED,  /* no --upstream pattern names the destination */
 	VERDICT_EXCLUDED,     /* a !pattern names it */
-	VERDICT_NOT_TARGETED, /* of a process that is not meant */
+	VERDICT_NOT_TARGETED, /* of a process here that is not meant */
 	VERDICT_UDP,	      /* connected UDP: only TCP is carried */
 	VERDICT_LOOPBACK,     /* not named, so not meant */
 	VERDICT_DNS,	      /* the same for TCP port 53 */

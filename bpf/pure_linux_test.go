@@ -1,9 +1,12 @@
 package bpf
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -109,20 +112,74 @@ func TestMissingErrorNamesWhatAndWhy(t *testing.T) {
 	}
 }
 
-func TestProcessName(t *testing.T) {
+func TestTargetNames(t *testing.T) {
 	for name, want := range map[string]string{
-		"": "", "curl": "", "a b": "", "naïve": "", strings.Repeat("long", 9): "",
-		" ": "is blank", "\n\t": "is blank", "a\x00b": "has a NUL", "\x00": "has a NUL",
+		"curl": "", "a b": "", "naïve": "", strings.Repeat("long", 99): "",
+		"": "is blank", " ": "is blank", "\n\t": "is blank", "a\x00b": "has a NUL", "\x00": "has a NUL",
 	} {
-		err := checkProcessName(name)
-		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v, want %q", name, err, want)
+		for _, targets := range []Targets{{Names: []string{name}}, {CgroupNames: []string{name}}, {ExceptNames: []string{name}}} {
+			err := targets.check()
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("%q: %v, want %q", name, err, want)
+			}
 		}
 	}
-	for name, want := range map[string]string{"": "", "curl": "curl", "exactly 15 long": "exactly 15 long", "sixteen are here": "sixteen are her"} {
-		comm := inKernel(name)
-		if got := strings.TrimRight(string(comm[:]), "\x00"); got != want || comm[15] != 0 {
+	for name, want := range map[string]string{"": "", "curl": "curl", strings.Repeat("x", 63): strings.Repeat("x", 63), strings.Repeat("y", 64): strings.Repeat("y", 63)} {
+		key := inKernel(name)
+		if got := strings.TrimRight(string(key.Name[:]), "\x00"); got != want || key.Name[63] != 0 {
 			t.Errorf("%q is kept as %q, want %q", name, got, want)
+		}
+	}
+	targets := Targets{Names: []string{"sixteen are here", "curl"}, ExceptNames: []string{"curl"}}
+	want := map[interceptTargetName]interceptNameMeans{
+		inKernel("sixteen are here"): {File: interceptSelectorSaysSAYS_TARGET},
+		inKernel("sixteen are her"):  {Process: interceptSelectorSaysSAYS_TARGET},
+		inKernel("curl"): {
+			File:    interceptSelectorSaysSAYS_TARGET | interceptSelectorSaysSAYS_EXCEPT,
+			Process: interceptSelectorSaysSAYS_TARGET | interceptSelectorSaysSAYS_EXCEPT,
+		},
+	}
+	if got := targets.nameMeans(); !maps.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+// TestOrder is that what an attacher is told arrives as it was meant: names that
+// are not UTF-8, and selectors that select nobody yet.
+func TestOrder(t *testing.T) {
+	cfg := Config{Cgroup: "/\xff", Targets: Targets{
+		Names: []string{"\xff\xfe", "curl"}, CgroupNames: []string{}, ExceptNames: nil, PIDs: []uint32{}, Users: []uint32{7},
+		Files: []File{{Dev: 1<<20 | 2, Ino: 1 << 60}},
+	}}
+	text, err := json.Marshal(newOrder(cfg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var o order
+	if err := json.Unmarshal(text, &o); err != nil {
+		t.Fatal(err)
+	}
+	if got := o.config(); !reflect.DeepEqual(got, cfg) {
+		t.Errorf("%+v, want %+v", got, cfg)
+	}
+}
+
+func TestFileInfo(t *testing.T) {
+	for text, want := range map[string][2]uint64{
+		"pos:\t0\nflags:\t012100000\nmnt_id:\t34\nino:\t5023\n": {34, 5023},
+		"pos:\t0\nflags:\t012100000\nmnt_id:\t34\n":             {34, 0},
+		"": {},
+	} {
+		mount, ino := fileInfo(strings.NewReader(text))
+		if got := [2]uint64{uint64(mount), ino}; got != want {
+			t.Errorf("%q: %v, want %v", text, got, want)
+		}
+	}
+	const mounts = "22 27 0:21 / /proc rw - proc proc rw\n34 27 254:3 / /mnt rw - ext4 d rw\nbad\n"
+	for mount, want := range map[int]uint32{22: 21, 34: 254<<20 | 3, 27: 0} {
+		got, ok := deviceOf(strings.NewReader(mounts), mount)
+		if got != want || ok != (want != 0) {
+			t.Errorf("mount %d: %#x, %v, want %#x", mount, got, ok, want)
 		}
 	}
 }

@@ -118,7 +118,7 @@ func TestQUICOfOthers(t *testing.T) {
 		free(t, h, newNS(t))
 	})
 	t.Run("another process", func(t *testing.T) {
-		h := quicHost(t, true, Config{PID: uint32(os.Getpid()) + 1<<21})
+		h := quicHost(t, true, Config{Targets: Targets{PIDs: []uint32{uint32(os.Getpid()) + 1<<21}}})
 		free(t, h, h.ns)
 	})
 	t.Run("paused", func(t *testing.T) {

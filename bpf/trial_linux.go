@@ -23,6 +23,10 @@ type Trial struct {
 	IPv6 error
 	// Holds is why SYNs cannot be held: the error of [OpenRaw].
 	Holds error
+	// Follows is as [Interception.Follows].
+	Follows error
+	// Processes is why they cannot be told by name and file; nil if they can.
+	Processes error
 	// Left is what could not be undone; nil if nothing is left.
 	Left error
 	// Took is how long it took.
@@ -36,7 +40,11 @@ func Try() (t Trial, err error) {
 		return Trial{}, err
 	}
 	began := time.Now()
-	cfg := Config{Proxy: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1)}
+	cfg := Config{
+		Proxy: netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1),
+		// Nobody, but such as have to be followed.
+		Targets: Targets{PIDs: []uint32{}, CgroupNames: []string{CgroupPrefix}},
+	}
 	dir, remove, err := emptyCgroup()
 	t.Unattached = err
 	attach := load
@@ -49,7 +57,8 @@ func Try() (t Trial, err error) {
 	if err != nil {
 		return t, err
 	}
-	t.Programs, t.IPv6 = i.programs(), i.ipv6
+	t.Programs, t.IPv6, t.Follows = i.programs(), i.ipv6, i.follows
+	t.Processes = canReadProcesses()
 	t.Left = i.Close()
 	var raw *Raw
 	if raw, t.Holds = OpenRaw(); raw != nil {
@@ -131,13 +140,15 @@ func Programs() ([]string, error) {
 
 // programNames are our programs' names, as the kernel keeps them.
 func programNames() (map[string]bool, error) {
-	spec, err := loadIntercept()
-	if err != nil {
-		return nil, err
-	}
 	ours := make(map[string]bool)
-	for name := range spec.Programs {
-		ours[name[:min(len(name), 15)]] = true
+	for _, load := range []func() (*ebpf.CollectionSpec, error){loadIntercept, loadFollow} {
+		spec, err := load()
+		if err != nil {
+			return nil, err
+		}
+		for name := range spec.Programs {
+			ours[name[:min(len(name), 15)]] = true
+		}
 	}
 	return ours, nil
 }

@@ -15,19 +15,50 @@ import (
 // strings of JSON have to be.
 type order struct {
 	Config
-	Cgroup, Process []byte
+	Cgroup                          []byte
+	Names, CgroupNames, ExceptNames [][]byte
+}
+
+func newOrder(cfg Config) order {
+	t := &cfg.Targets
+	return order{cfg, []byte(cfg.Cgroup), inBytes(t.Names), inBytes(t.CgroupNames), inBytes(t.ExceptNames)}
 }
 
 func (o *order) config() Config {
-	o.Config.Cgroup, o.Config.Process = string(o.Cgroup), string(o.Process)
+	o.Config.Cgroup = string(o.Cgroup)
+	t := &o.Config.Targets
+	t.Names, t.CgroupNames, t.ExceptNames = inStrings(o.Names), inStrings(o.CgroupNames), inStrings(o.ExceptNames)
 	return o.Config
+}
+
+func inBytes(names []string) [][]byte {
+	if names == nil {
+		return nil
+	}
+	out := make([][]byte, len(names))
+	for i, name := range names {
+		out[i] = []byte(name)
+	}
+	return out
+}
+
+func inStrings(names [][]byte) []string {
+	if names == nil {
+		return nil
+	}
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = string(name)
+	}
+	return out
 }
 
 // outcome is what came of it. With it come descriptors: of the shared maps, of
 // the links that observe, of those that divert, and of the program that holds
 // SYNs.
 type outcome struct {
-	Err, IPv6, Learns *wireError
+	Err, IPv6         *wireError
+	Learns, Follows   *wireError
 	Cgroup            string
 	Mark              mark
 	Taken             uint32 // where origins_taken is in the memory
@@ -37,12 +68,12 @@ type outcome struct {
 func (o *outcome) descriptors() int { return sharedMaps + o.Observes + o.Diverts + 1 }
 
 // sharedMaps is how many maps there are that a run uses.
-const sharedMaps = 10
+const sharedMaps = 13
 
 func (i *Interception) shared() [sharedMaps]**ebpf.Map {
 	return [...]**ebpf.Map{
 		&i.objs.AgentSockets, &i.objs.Origins, &i.objs.Verdicts, &i.objs.Memory, &i.objs.Admitted, &i.objs.Waitings, &i.objs.Rules,
-		&i.objs.Resolved, &i.objs.Strangers, &i.objs.Listeners}
+		&i.objs.Resolved, &i.objs.Strangers, &i.objs.Listeners, &i.objs.TargetFiles, &i.objs.TargetPids, &i.objs.TargetCgroups}
 }
 
 // send gives away what was attached. Descriptors on their way are closed with
@@ -61,7 +92,7 @@ func (i *Interception) send(conn *net.UnixConn) error {
 	}
 	fds = append(fds, i.objs.FaultHold.FD())
 	text, err := json.Marshal(outcome{
-		IPv6: toWire(i.ipv6), Learns: toWire(i.learns), Cgroup: i.cgroup, Mark: i.mark, Taken: i.taken.at,
+		IPv6: toWire(i.ipv6), Learns: toWire(i.learns), Follows: toWire(i.follows), Cgroup: i.cgroup, Mark: i.mark, Taken: i.taken.at,
 		Observes: len(i.observes), Diverts: len(i.diverts),
 	})
 	if err != nil {

@@ -106,6 +106,7 @@ tests() {
 	need man-db man
 	need groff-base groff
 	need libcap2-bin setcap capsh
+	need runc runc
 	need 'bpftool|linux-tools-generic' bpftool
 }
 

@@ -97,7 +97,7 @@ func cgroupsAfter() Probe {
 			return nil
 		case err != nil:
 			return err
-		case d.IsDir() && strings.HasPrefix(d.Name(), bpf.CgroupPrefix):
+		case d.IsDir() && (strings.HasPrefix(d.Name(), bpf.CgroupPrefix) || strings.HasPrefix(d.Name(), bpf.RunCgroupPrefix)):
 			found = append(found, path)
 		}
 		return nil

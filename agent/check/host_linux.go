@@ -56,7 +56,7 @@ func (h *host) result() Result {
 		Explicit:    Verdict{Possible: true},
 		Probes: []Probe{
 			h.kernelProbe(), h.cgroupProbe(), h.netClsProbe(), h.capabilitiesProbe(), h.seccompProbe(), h.lockdownProbe(),
-			h.programsProbe(), h.heldSYNProbe(), h.ipv6Probe(), h.neighboursProbe(), h.netnsProbe(),
+			h.programsProbe(), h.heldSYNProbe(), h.callersProbe(), h.ipv6Probe(), h.neighboursProbe(), h.netnsProbe(),
 			h.leftProbe(), h.descriptorsProbe(), h.agentsProbe(),
 		},
 	}
@@ -159,8 +159,8 @@ func (h *host) lockdownProbe() Probe {
 	case h.lockdown != "confidentiality":
 		p.Text = h.lockdown
 	default:
-		p.State, p.Text = Missing, "confidentiality: `--capture-process` may be impossible"
-		p.Fix = "`--capture-pid` and `--cgroup` do without"
+		p.State, p.Text = Missing, "confidentiality: `--process` may be impossible"
+		p.Fix = "`--pid`, `--user` and `--cgroup` do without"
 		if errors.Is(h.trialErr, unix.EPERM) {
 			p.Text, p.Fix = "confidentiality, and bpf(2) was refused", "boot without `lockdown=confidentiality`"
 		}

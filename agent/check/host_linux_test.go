@@ -86,7 +86,7 @@ func TestHosts(t *testing.T) {
 			{"seccomp", Missing, "a filter is active, and bpf(2) was refused", "in a container a profile that allows bpf (`--security-opt seccomp=PROFILE`)"},
 			{"programs", Missing, seccomp.What, "a profile"}}},
 		"confidentiality": {func(h *host) { h.lockdown = "confidentiality" }, "yes", []Probe{
-			{"lockdown", Missing, "confidentiality: `--capture-process` may be impossible", "`--capture-pid` and `--cgroup` do without"}}},
+			{"lockdown", Missing, "confidentiality: `--process` may be impossible", "`--pid`, `--user` and `--cgroup` do without"}}},
 		"no lockdown": {func(h *host) { h.lockdown = "" }, "yes", []Probe{{"lockdown", OK, "not built into this kernel", ""}}},
 		"lockdown unknown": {func(h *host) { h.lockdownErr = errors.New("not mounted") }, "yes", []Probe{
 			{"lockdown", Unknown, "not mounted", ""}}},
@@ -97,6 +97,12 @@ func TestHosts(t *testing.T) {
 			h.trial.Holds = &bpf.MissingError{What: "cap_net_raw is missing", Hint: bpf.Setcap}
 		}, "yes", []Probe{
 			{"held SYN", Missing, "cap_net_raw is missing: a refused upstream shows as a reset", bpf.Setcap}}},
+		"no names": {func(h *host) {
+			h.trial.Processes = &bpf.MissingError{What: "processes cannot be told by name", Hint: "use sudo"}
+			h.trial.Follows = unix.EPERM
+		}, "yes", []Probe{{"callers", Missing, "processes cannot be told by name: no `--process`", "use sudo"}}},
+		"no followers": {func(h *host) { h.trial.Follows = unix.EPERM }, "yes", []Probe{
+			{"callers", Missing, "children, units and containers may be noticed up to 1 s late: operation not permitted", ""}}},
 		"a cgroup that stays": {func(h *host) { h.trial.Left = unix.EBUSY }, "yes", []Probe{
 			{"programs", Found, "8 loaded and attached, but something is left: device or resource busy", ""}}},
 		"left behind": {func(h *host) { h.left = left }, "yes", []Probe{
@@ -137,7 +143,7 @@ func TestHosts(t *testing.T) {
 		}
 		tc.change(&h)
 		if h.trialErr != nil || h.privilege != nil {
-			for _, name := range []string{"held SYN", "IPv6"} {
+			for _, name := range []string{"held SYN", "callers", "IPv6"} {
 				i := slices.IndexFunc(wants, func(q Probe) bool { return q.Name == name })
 				wants[i] = Probe{name, Unknown, "not tried", ""}
 			}
@@ -166,6 +172,7 @@ func TestGoodHost(t *testing.T) {
 		{"lockdown", OK, "none", ""},
 		{"programs", OK, "8 loaded, attached to an empty cgroup, detached: 12 ms", ""},
 		{"held SYN", OK, "connect(2) will show refused, unreachable and timeout", ""},
+		{"callers", OK, "told by name and file; children, units and containers from their first connect", ""},
 		{"IPv6", OK, "intercepted, but for sockets that cannot have an IPv4 peer", ""},
 		{"others", OK, "no BPF program of others sees what is intercepted", ""},
 		{"namespaces", OK, "`--netns` can intercept in other network namespaces", ""},

@@ -50,6 +50,22 @@ func (h *host) heldSYNProbe() Probe {
 	return p
 }
 
+// callersProbe is of whose connections can be selected.
+func (h *host) callersProbe() Probe {
+	p := Probe{Name: "callers", State: OK, Text: "told by name and file; children, units and containers from their first connect"}
+	switch {
+	case h.privilege != nil || h.trialErr != nil:
+		p.State, p.Text = Unknown, "not tried"
+	case h.trial.Processes != nil:
+		p.State, p.Fix = Missing, hint(h.trial.Processes)
+		p.Text = h.trial.Processes.Error() + ": no `--process`"
+	case h.trial.Follows != nil:
+		p.State, p.Fix = Missing, hint(h.trial.Follows)
+		p.Text = fmt.Sprintf("children, units and containers may be noticed up to 1 s late: %v", h.trial.Follows)
+	}
+	return p
+}
+
 func (h *host) leftProbe() Probe {
 	p := Probe{Name: "left behind", State: OK, Text: "nothing of an earlier run"}
 	switch {

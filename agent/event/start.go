@@ -54,13 +54,17 @@ type Starter struct {
 
 // Interception says whose connections are diverted.
 type Interception struct {
+	// Cgroup is the only caller, if that is one; else the topmost cgroup that can
+	// be seen.
 	Cgroup string `json:"cgroup"`
 	// Netns is the number of the agent's own network namespace; absent if others
 	// are intercepted, and that is not.
 	Netns uint64 `json:"netns,omitempty"`
 	// Namespaces are all that are, if they were asked for.
 	Namespaces []Namespace `json:"namespaces,omitempty"`
-	// Process or PID are the only ones, if there is one of the two.
+	// Callers are whose connections are meant; none is everybody's.
+	Callers []Caller `json:"callers,omitempty"`
+	// Process or PID is the only caller, if there is one of the two.
 	Process string `json:"process,omitempty"`
 	PID     uint32 `json:"pid,omitempty"`
 	IPv4    bool   `json:"ipv4"`
@@ -76,6 +80,17 @@ type Interception struct {
 type Namespace struct {
 	Name  string `json:"name"`
 	Netns uint64 `json:"netns"`
+}
+
+// Caller is a selector of processes.
+type Caller struct {
+	// Kind is the flag without dashes, or "command", which the run has started.
+	Kind  string `json:"kind"`
+	Value string `json:"value"`
+	// Present says that what it names is there, as a unit is without processes.
+	Present bool `json:"present"`
+	// Processes is how many it selects at the start.
+	Processes *int `json:"processes,omitempty"`
 }
 
 // Mapping is a listener for one target.

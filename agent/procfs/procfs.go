@@ -18,6 +18,12 @@ type Process struct {
 // String is as in "nginx[1184]", safe to show.
 func (p Process) String() string { return fmt.Sprintf("%s[%d]", lines.Shown(p.Name, 32), p.PID) }
 
+// Running is a process that runs, and whose child it is.
+type Running struct {
+	Process
+	Parent int
+}
+
 // Socket is one of this network namespace.
 type Socket struct {
 	Local, Remote netip.AddrPort

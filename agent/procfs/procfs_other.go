@@ -7,6 +7,9 @@ import "errors"
 // Sockets fails.
 func Sockets(string) ([]Socket, error) { return nil, errors.ErrUnsupported }
 
+// All finds none.
+func All() ([]Running, error) { return nil, errors.ErrUnsupported }
+
 // ByID knows no name.
 func ByID(pid int) Process { return Process{PID: pid} }
 

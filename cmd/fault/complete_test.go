@@ -56,6 +56,10 @@ func TestCompletion(t *testing.T) {
 		"run --netns ":                   {"self\tthat of fault itself", inThisOrder},
 		"run --netns red,":               {"red,self", inThisOrder},
 		"run --netns red --netn":         {"--netns\t", nothingElse},
+		"run --user ":                    {"root", inThisOrder},
+		"run --user root,":               {"root,root", inThisOrder},
+		"run --process /usr/":            {"", files},
+		"run -- curl ":                   {"", files},
 		"run --upstream ":                {"*\tall but loopback and DNS", inThisOrder},
 		"run --upstream a,!b,!":          {"a,!b,!*", inThisOrder},
 		"--log-level ":                   {"warn", inThisOrder},
@@ -77,7 +81,7 @@ func TestCompletion(t *testing.T) {
 			t.Errorf("%q: %q and %s, want %q and %s", line, words, directive, want.word, want.directive)
 		}
 	}
-	for _, line := range []string{"run --e", "run --http-response-d", "--a"} {
+	for _, line := range []string{"run --eb", "run --http-response-d", "--a"} {
 		if words, _ := offered(t, line); len(words) > 0 {
 			t.Errorf("%q offers what is hidden: %q", line, words)
 		}

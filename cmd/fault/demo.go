@@ -40,7 +40,7 @@ may be arguments, too.`,
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, _, stop := env.untilAsked(cmd.Context(), stay.watched(env))
+			ctx, _, stop := env.untilAsked(cmd.Context(), stay.watched(env), nil)
 			defer stop()
 			err := demo.Run(ctx, demo.Config{
 				Host: address.value, Port: uint16(port.value), Out: env.stdout, Getenv: env.getenv,

@@ -30,6 +30,15 @@ type setting struct {
 	want           any
 }
 
+// selected is the callers of a run.
+func selected(o outcome) any {
+	var texts []string
+	for _, c := range o.cfg.Callers {
+		texts = append(texts, c.String())
+	}
+	return strings.Join(texts, ", ")
+}
+
 // everySetting is all flags of `fault run`, and all their variables.
 func everySetting(t *testing.T) []setting {
 	dir := t.TempDir()
@@ -42,15 +51,21 @@ func everySetting(t *testing.T) []setting {
 		{"upstream", "FAULT_UPSTREAMS", "*,!10.0.0.0/8", "example.com", "", func(o outcome) any { return o.cfg.Upstreams.String() }, "*,!10.0.0.0/8"},
 		{"transparent", "FAULT_TRANSPARENT", "off", "on", "", func(o outcome) any { return o.cfg.Transparent }, agent.Off},
 		{"stealth", "FAULT_ENABLE_STEALTH", "true", "false", "--upstream *", func(o outcome) any { return o.cfg.Transparent }, agent.On},
-		{"capture-process", "FAULT_EBPF_PROCESS_NAME", "curl", "wget", "-u *", func(o outcome) any { return o.cfg.Process }, "curl"},
-		{"capture-pid", "FAULT_EBPF_PROCESS_PID", "4711", "1", "-u *", func(o outcome) any { return o.cfg.PID }, uint32(4711)},
-		{"cgroup", "FAULT_CGROUP", "/system.slice", "/x", "-u *", func(o outcome) any { return o.cfg.Cgroup }, "/system.slice"},
 		{"netns", "FAULT_NETNS", "self,/proc/self/ns/net", "self", "-u *", func(o outcome) any { return o.cfg.Netns }, []string{"self", "/proc/self/ns/net"}},
 		{"proxy-address", "FAULT_HTTP_PROXY_ADDRESS", "http://0.0.0.0:4000", "127.0.0.1:1", "", func(o outcome) any { return o.cfg.Proxy.String() }, "0.0.0.0:4000"},
 		{"proxy-address", "FAULT_PROXY_ADDRESS", "localhost:4000", "127.0.0.1:1", "", func(o outcome) any { return o.cfg.Proxy.String() }, "127.0.0.1:4000"},
 		{"disable-http-proxy", "FAULT_DISABLE_HTTP_PROXY", "true", "false", "--proxy 9090=h:80", func(o outcome) any { return o.cfg.NoProxy }, true},
 		{"proxy", "FAULT_PROXY_MAPPINGS", "3180=http://127.0.0.1:8080", "1=h:80", "", mapped, []string{"3180=http://127.0.0.1:8080"}},
 		{"http-upstream-override", "FAULT_HTTP_UPSTREAM_OVERRIDE", "svc:8443", "h:1", "", func(o outcome) any { return o.cfg.HTTPUpstream }, &proxy.Target{Host: "svc", Port: 8443}},
+		{"process", "FAULT_PROCESS", "curl,/usr/bin/wget", "wget", "-u *", selected, "process curl, process /usr/bin/wget"},
+		{"process", "FAULT_EBPF_PROCESS_NAME", "curl", "wget", "-u *", selected, "process curl"},
+		{"pid", "FAULT_PID", "4711,1", "2", "-u *", selected, "pid 4711, pid 1"},
+		{"pid", "FAULT_EBPF_PROCESS_PID", "4711", "1", "-u *", selected, "pid 4711"},
+		{"user", "FAULT_USER", "root,33", "7", "-u *", selected, "user root, user 33"},
+		{"cgroup", "FAULT_CGROUP", "/system.slice", "/x", "-u *", selected, "cgroup /system.slice"},
+		{"unit", "FAULT_UNIT", "nginx.service", "x.service", "-u *", selected, "unit nginx.service"},
+		{"container", "FAULT_CONTAINER", "web,0123456789ab", "db", "-u *", selected, "container web, container 0123456789ab"},
+		{"exclude-process", "FAULT_EXCLUDE_PROCESS", "curl", "wget", "-u *", selected, "exclude-process curl"},
 		{"reset-existing", "FAULT_RESET_EXISTING", "true", "false", "-u *", func(o outcome) any { return o.cfg.ResetExisting }, true},
 		{"quic", "FAULT_QUIC", "block", "pass", "-u *", func(o outcome) any { return o.cfg.BlockQUIC }, true},
 		{"tls-ca", "FAULT_TLS_CA", authority(t), "/nowhere/at/all", "", func(o outcome) any { return o.cfg.TLS != nil && o.cfg.TLS.RootCAs != nil }, true},

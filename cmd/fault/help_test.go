@@ -33,7 +33,7 @@ func TestRootHelp(t *testing.T) {
 		"programs, for as long as it runs, and leaves nothing behind.\n\n  sudo fault run",
 		"\n  run       inject faults until the duration ends, Ctrl-C or SIGTERM\n",
 		"\n  demo run  serve pages to try faults on\n",
-		"\n  help      topics: upstreams, faults, schedules, environment, json, exit-codes\n  completion, version",
+		"\n  help      topics: upstreams, callers, faults, schedules, environment, json,\n            exit-codes\n  completion, version",
 		"\nGlobal flags, before or after the command:\n  --log-file PATH   --log-stdout   --log-level LEVEL",
 		"   -h, --help\n",
 	} {

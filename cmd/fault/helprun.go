@@ -13,8 +13,9 @@ import (
 // delays and for the background have their names only.
 func runHelp(cmd *cobra.Command, all []*faultFlags) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\nUsage: fault run [flags]\n\nExamples:\n%s\n", cmd.Long, cmd.Example)
+	fmt.Fprintf(&b, "%s\n\nUsage: fault %s\n\nExamples:\n%s\n", cmd.Long, cmd.Use, cmd.Example)
 	writeLines(&b, cmd, "Traffic")
+	writeColumns(&b, callersTitle+":", namesColumn, "  ", names(cmd, callersTitle))
 	writeColumns(&b, reachTitle+":", namesColumn, "  ", names(cmd, reachTitle))
 	writeFaults(&b, cmd, all)
 	b.WriteString(`Every fault FAULT above also takes (connect-error, http-response: the last two):

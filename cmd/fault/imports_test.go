@@ -28,13 +28,15 @@ func TestImportsGoOneWay(t *testing.T) {
 		"agent/style":    {},
 		"agent/words":    {},
 		"agent/procfs":   {"agent/lines"},
+		"agent/callers":  {"agent/procfs", "bpf"},
+		"agent/command":  {"bpf"},
 		"agent/sockdiag": {},
 		"agent/control":  {"agent/event"},
 		"agent/check":    {"agent", "agent/control", "agent/procfs", "agent/words", "bpf"},
-		"agent":          {"agent/control", "agent/event", "agent/lines", "agent/parent", "agent/procfs", "agent/sockdiag", "agent/style", "agent/words", "bpf", "faults", "netns", "proxy", "proxy/mapping", "proxy/upstream"},
+		"agent":          {"agent/callers", "agent/control", "agent/event", "agent/lines", "agent/parent", "agent/procfs", "agent/sockdiag", "agent/style", "agent/words", "bpf", "faults", "netns", "proxy", "proxy/mapping", "proxy/upstream"},
 		"cmd/fault/demo": {"agent/lines"},
 		"cmd/fault/view": {"agent", "agent/lines", "agent/style", "agent/words", "faults"},
-		"cmd/fault":      {"agent", "agent/check", "agent/control", "agent/event", "agent/lines", "agent/parent", "agent/procfs", "agent/style", "agent/words", "cmd/fault/demo", "cmd/fault/view", "faults", "proxy", "proxy/mapping", "proxy/upstream"},
+		"cmd/fault":      {"agent", "agent/callers", "agent/check", "agent/command", "agent/control", "agent/event", "agent/lines", "agent/parent", "agent/procfs", "agent/style", "agent/words", "cmd/fault/demo", "cmd/fault/view", "faults", "proxy", "proxy/mapping", "proxy/upstream"},
 	}
 	seen := make(map[string]bool)
 	for _, line := range list(t, "linux", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "./...") {

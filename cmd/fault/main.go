@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/faultproxy/fault/agent"
+	"github.com/faultproxy/fault/agent/command"
 	"github.com/faultproxy/fault/agent/parent"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/spf13/cobra"
@@ -67,9 +68,16 @@ func run(ctx context.Context, env environment, args []string) int {
 	case errors.Is(err, errImpossible), errors.Is(err, errNotClean):
 		return exitFailure
 	}
+	if code, ok := errors.AsType[exit](err); ok {
+		return int(code)
+	}
 	message, hint, code := explain(err)
 	// The flags may be what is wrong.
-	look := env.styleOf(env.stderr, slices.Contains(args, "--no-color"))
+	own := args
+	if i := slices.Index(args, "--"); i >= 0 {
+		own = args[:i]
+	}
+	look := env.styleOf(env.stderr, slices.Contains(own, "--no-color"))
 	env.report(look, style.Bad, "error", message, hint)
 	return code
 }
@@ -109,7 +117,7 @@ programs, for as long as it runs, and leaves nothing behind.
 		return fromEnvironment(cmd, env.getenv)
 	}
 	root.SetFlagErrorFunc(flagError)
-	root.AddCommand(newRun(env, logs), newDemo(env), newVersion(), newAttacher())
+	root.AddCommand(newRun(env, logs), newDemo(env), newVersion(), newAttacher(), newKeeper())
 	root.AddCommand(newCheck(env), newStatus(env), newPause(env), newResume(env), newStop(env))
 	for _, add := range buildCommands {
 		root.AddCommand(add())
@@ -145,17 +153,26 @@ func stopSignals() <-chan os.Signal {
 }
 
 // untilAsked gives a context that ends with the first signal, or with one of
-// the starters, and a channel that is closed with the second signal.
-func (e environment) untilAsked(whole context.Context, starters *parent.Starters) (ctx context.Context, hurry <-chan struct{}, cancel func()) {
+// the starters, and a channel that is closed with the second signal. While a
+// command runs, signals are for it, and its end is that of the context.
+func (e environment) untilAsked(whole context.Context, starters *parent.Starters, c *command.Command) (ctx context.Context, hurry <-chan struct{}, cancel func()) {
 	ctx, end := context.WithCancelCause(whole)
-	gone := starters.Gone()
+	gone, ended, more := starters.Gone(), c.Ended(), c.Signals()
 	hurried := make(chan struct{})
 	go func() {
 		for signals := 0; signals < 2; {
 			select {
-			case <-e.signals:
+			case s := <-e.signals:
+				if c.Forward(s) {
+					continue
+				}
 				end(nil)
 				signals++
+			case s := <-more:
+				c.Forward(s)
+			case <-ended:
+				end(agent.ErrCommandEnded)
+				ended = nil
 			case <-gone:
 				end(agent.ErrParentGone)
 				gone = nil
@@ -188,6 +205,9 @@ func explain(err error) (message, hint string, code int) {
 	}
 	if h, ok := errors.AsType[*hostError](err); ok {
 		return h.message, h.hint, exitFailure
+	}
+	if failed, ok := errors.AsType[*command.Error](err); ok {
+		return failed.Error(), "", failed.Code
 	}
 	message, hint = explainRun(err)
 	if s, ok := errors.AsType[*agent.SettingError](err); ok && s.Usage {

@@ -71,6 +71,10 @@ sends; both is both.
 
 `+code(upstreamsTopic)+`
 
+### Callers
+
+`+code(callersTopic)+`
+
 ### Schedules
 
 `+code(schedulesTopic))

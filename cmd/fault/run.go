@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/faultproxy/fault/agent"
+	"github.com/faultproxy/fault/agent/callers"
+	"github.com/faultproxy/fault/agent/command"
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/agent/style"
 	"github.com/faultproxy/fault/cmd/fault/view"
@@ -36,23 +38,26 @@ type runFlags struct {
 
 func newRun(env environment, logs *logFlags) *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "run [flags]",
+		Use:   "run [flags] [-- COMMAND ARG...]",
 		Short: "Inject faults until the duration ends, Ctrl-C or SIGTERM",
 		Long: `Inject faults until the duration ends, Ctrl-C or SIGTERM.
 
 On Linux, with privilege (fault check says which), new TCP connections of this
 network namespace to a matching upstream go through the faults, unnoticed.
-Elsewhere, and for clients that ask, the agent is an HTTP proxy (also CONNECT).`,
+Elsewhere, and for clients that ask, the agent is an HTTP proxy (also CONNECT).
+With a COMMAND only it and its children are affected, and its exit code is ours.`,
 		Example: `  sudo fault run --with-latency --latency-mean 300 --latency-stddev 50 \
       --upstream '*'
-  sudo fault run --with-bandwidth --bandwidth-rate 500 --bandwidth-unit kbps \
-      --upstream api.example.com --duration 5m
-  sudo fault run --with-blackhole --blackhole-sched 'start:1m,duration:30s' \
-      --upstream '10.0.0.0/8,!10.0.0.53'
+  sudo fault run --with-bandwidth --bandwidth-rate 64000 -u api.example.com
+  sudo fault run --with-blackhole --upstream '10.0.0.0/8,!10.0.0.53'
+  sudo fault run --with-latency --latency-mean 300 -- curl https://example.com/
   fault run --with-http-response --http-response-status 503 --upstream '*'`,
 	}
 	f := addRunFlags(cmd)
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		if cmd.ArgsLenAtDash() == 0 {
+			return checkCommand(args)
+		}
 		if f.output.json == jsonStdout && len(args) > 0 {
 			return usage(fmt.Sprintf("`fault run` takes no argument `%s`", args[0]), fmt.Sprintf("did you mean `--json=%s`?", args[0]))
 		}
@@ -61,7 +66,17 @@ Elsewhere, and for clients that ask, the agent is an HTTP proxy (also CONNECT).`
 	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		fmt.Fprint(cmd.OutOrStdout(), runHelp(cmd, f.faults))
 	})
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return runAgent(cmd, env, logs, f) }
+	cmd.ValidArgsFunction = completeCommand
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return runAgent(cmd, env, logs, f, nil)
+		}
+		c, err := command.Find(args)
+		if err != nil {
+			return err
+		}
+		return runAgent(cmd, env, logs, f, c)
+	}
 	return cmd
 }
 
@@ -82,20 +97,38 @@ func addRunFlags(cmd *cobra.Command) *runFlags {
 	return f
 }
 
-// runAgent turns flags into a configuration, and runs it.
-func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) error {
+// runAgent turns flags into a configuration, and runs it, for a command if there
+// is one.
+func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags, c *command.Command) error {
 	starters := f.background.stay.watched(env)
-	ctx, hurry, stop := env.untilAsked(cmd.Context(), starters)
+	ctx, hurry, stop := env.untilAsked(cmd.Context(), starters, c)
 	defer stop()
-	// To be stopped by a key or by the terminal would freeze the connections
-	// of others.
-	view.IgnoreStops()
+	if c == nil {
+		// To be stopped by a key or by the terminal would freeze the connections
+		// of others. A command is stopped along with us.
+		view.IgnoreStops()
+	}
 	look, lookOfErrors := env.style(cmd, env.stdout), env.style(cmd, env.stderr)
 	warn := func(text, hint string) { env.report(lookOfErrors, style.Warn, "warning", text, hint) }
 	line := newCommandLine(cmd.Flags())
+	if c != nil {
+		env, look = beside(env), lookOfErrors
+		if err := f.prepare(line); err != nil {
+			return err
+		}
+	}
 	cfg, err := f.config(ctx, line)
 	if err != nil {
 		return err
+	}
+	if c != nil {
+		if err := c.Prepare(keeperCommand); err != nil {
+			return &hostError{err.Error(), "the user must be allowed to make cgroups: use sudo, or `systemd-run --user --scope fault run …`"}
+		}
+		defer c.Close()
+		cfg.Callers = append(cfg.Callers, callers.Selector{Kind: callers.Command, Value: c.Name(), Folder: c.Folder()})
+		cfg.Started, cfg.Exit = c.Start, c.Exit
+		cfg.Replay = append(append(cfg.Replay, "--"), c.Args()...)
 	}
 	stdout := lines.NewWriter(env.stdout)
 	defer stdout.Close(farewell)
@@ -115,6 +148,7 @@ func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) 
 		return err
 	}
 	defer closeOutput()
+	cfg.SummaryJSON = cfg.SummaryJSON && c == nil
 	for _, w := range line.warnings {
 		warn(w.text, w.hint)
 	}
@@ -125,7 +159,7 @@ func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) 
 	}
 	defer restore()
 	cfg.Log, cfg.Warn, cfg.Hurry, cfg.StartedBy = log, warn, hurry, starters.First()
-	if screen := f.output.screen(env, logs, look); screen != nil {
+	if screen := f.output.screen(env, logs, look); screen != nil && c == nil {
 		cfg.Screen, cfg.Warn = screen, screen.Notice
 		defer func() {
 			for _, n := range screen.Notices() {
@@ -140,6 +174,9 @@ func runAgent(cmd *cobra.Command, env environment, logs *logFlags, f *runFlags) 
 	defer remove()
 	cfg.Ready = ready
 	report, err := env.agent(ctx, cfg)
+	if err == nil && c != nil {
+		err = exitAs(c)
+	}
 	if err == nil && report.Idle {
 		return errIdle
 	}
@@ -189,10 +226,8 @@ func (f *runFlags) config(ctx context.Context, line *commandLine) (agent.Config,
 		TLS:           trust,
 		Upstreams:     upstream.Set(f.traffic.upstreams),
 		Transparent:   agent.Transparent(f.traffic.transparent.value),
-		Cgroup:        f.traffic.cgroup.value,
 		Netns:         f.reach.netns,
-		Process:       f.traffic.process.value,
-		PID:           uint32(f.traffic.pid.value),
+		Callers:       f.traffic.callers.set(),
 		ResetExisting: f.reach.reset,
 		BlockQUIC:     f.reach.quic.value == blockQUIC,
 		Faults:        planned,

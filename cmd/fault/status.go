@@ -32,7 +32,7 @@ agent of another user. With --wait it first waits until an agent is ready.`,
 		Args:              noArguments,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, _, cancel := env.untilAsked(cmd.Context(), nil)
+			ctx, _, cancel := env.untilAsked(cmd.Context(), nil, nil)
 			defer cancel()
 			found, err := awaitAgents(ctx, cmd, time.Duration(wait))
 			if err != nil {

@@ -58,7 +58,7 @@ func newSteering(env environment, name, short, long string, steer func(context.C
 		},
 		ValidArgsFunction: completeAgents,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			ctx, _, cancel := env.untilAsked(cmd.Context(), nil)
+			ctx, _, cancel := env.untilAsked(cmd.Context(), nil, nil)
 			defer cancel()
 			peer, err := choose(ctx, cmd, pid)
 			if err != nil {

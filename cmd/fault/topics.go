@@ -15,6 +15,7 @@ type topic struct {
 
 var topics = []topic{
 	{"upstreams", "Which connections are meant, and which are seen", fixed(upstreamsTopic)},
+	{"callers", "Whose connections are meant, and how to run a command", fixed(callersTopic)},
 	{"faults", "Every flag of `fault run`: range, default, variable", faultsTopic},
 	{"schedules", "When a fault is on, and for how long", fixed(schedulesTopic)},
 	{"environment", "Every variable, and the flag that it stands for", environmentTopic},

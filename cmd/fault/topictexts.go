@@ -22,9 +22,9 @@ something to shells.
 Where connections are intercepted a name means the addresses that it has
 had since the start. They are learnt from the DNS answers that programs
 get over UDP, before they connect; answers over TCP, TLS (DoT) and HTTPS
-(DoH) are not seen, nor those of cgroups that are not meant. A name, but
-not what is below a domain, is also looked up every 5 s. Loopback and DNS
-are meant only if they are named, as by localhost:5432.
+(DoH) are not seen. A name, but not what is below a domain, is also
+looked up every 5 s. Loopback and DNS are meant only if they are named,
+as by localhost:5432.
 
 Where one address has several names, the name in the client's TLS (SNI)
 or HTTP (Host) decides, once it is connected. Without one there are no
@@ -34,11 +34,8 @@ Intercepted are new TCP connections of the network namespace in which
 fault runs, if --upstream means them, or of those that --netns names: by
 a name of ip netns, a path, a process in it, or self; repeated, or as a
 list. What DNS answers say is learnt in all; look-ups, clients that ask
-for a proxy and mappings stay in fault's own. These narrow it:
-
-  --cgroup PATH          to a cgroup and those below
-  --capture-process NAME to the processes of a name
-  --capture-pid PID      to one process
+for a proxy and mappings stay in fault's own.
+` + "`fault help callers`" + ` says how to have only those of some programs.
 
 What is not meant passes through unaltered, or is left alone by the
 kernel; the summary counts both, by reason.
@@ -48,6 +45,45 @@ Clients then ask for the proxy, at --proxy-address:
 
   fault run --with-latency --latency-mean 300 &
   curl -x http://127.0.0.1:3180 http://example.com/
+`
+
+const callersTopic = `Whose connections are intercepted: everybody's, or only those of:
+
+  -- COMMAND ARG...          a command that fault starts, and children
+  --process nginx            processes of a name, or of such a file
+  --process /usr/sbin/nginx  processes that run this file
+  --pid 4711                 a process and its children, now and later
+  --user www-data            processes of a user, by name or number
+  --cgroup /system.slice     a folder of cgroup2, and those below
+  --unit nginx.service       a unit of systemd, of the system or a user
+  --container web            a container, by name or id
+  --exclude-process curl     never these, whatever else says
+
+Each may be repeated, and be a list with commas. Of several, of the
+same kind or not, each is meant: a connection is intercepted if any of
+them selects its caller. Exceptions win; alone, they are of everybody.
+
+What starts later counts, too, and from its first connect: processes,
+children, units, and containers whose id is known. What there is not
+yet is waited for, and the start page says so; a pid, a user and a
+cgroup have to be there. It is the process that calls connect(2) that
+counts, and not where its socket was made. The name of a process is
+that of its first thread, as /proc/PID/comm has it.
+
+A unit or container is known by its cgroup, of cgroup2. Names of
+containers are those of Docker, Podman, containerd, runc, LXC and
+systemd-nspawn. A container with a network namespace of its own needs
+--netns, too, with the id of a process in it.
+
+A COMMAND is affected by whatever it connects to, unless --upstream
+says else. It runs in a cgroup of its own, which is removed at the end.
+Its standard output is its own: what fault has to say goes to stderr,
+and there is no view. Signals go to the command, and its exit code is
+that of fault: 128 and the number of a signal that ended it, 127 if it
+is not there, 126 if it cannot be run. What it leaves running goes on,
+unaffected; so does the command when --duration is over.
+
+  fault run --with-latency --latency-mean 300 -- curl example.com
 `
 
 const schedulesTopic = `--FAULT-sched says when a fault is on; without it, always.
@@ -73,7 +109,7 @@ once.
 
 // exits is what the exit codes of commands say beyond their being that.
 var exits = []struct{ path, says string }{
-	{"run", "0 whoever or whatever ended it; 3 if nothing matched, with --fail-if-idle"},
+	{"run", "0, or as its COMMAND; 3 if none matched, with --fail-if-idle"},
 	{"check", "1 if connections cannot be intercepted"},
 	{"status", "1 if no agent runs, or none is ready in time with --wait"},
 }

@@ -16,17 +16,13 @@ type trafficFlags struct {
 	upstreams    patterns
 	transparent  word
 	stealth      bool
-	process      text
-	pid          processID
-	cgroup       text
+	callers      *callerFlags
+	command      bool // that is run, and so a caller, too
 	proxyAddress listenAddress
 	noProxy      bool
 	mappings     mappings
 	override     target
 }
-
-// narrowing are the flags that say whose connections are intercepted.
-var narrowing = []string{"capture-process", "capture-pid", "cgroup", "netns"}
 
 func addTrafficFlags(cmd *cobra.Command) *trafficFlags {
 	f := &trafficFlags{
@@ -38,9 +34,6 @@ func addTrafficFlags(cmd *cobra.Command) *trafficFlags {
 				string(agent.Off):  "explicit only",
 			},
 		},
-		process: text{kind: "NAME", choices: processNames},
-		pid:     processID{whole("PID", "a whole number above 0", 1, 1<<32-1)},
-		cgroup:  text{kind: "PATH", isFolder: true},
 	}
 	if err := f.proxyAddress.Set("127.0.0.1:3180"); err != nil {
 		panic(err)
@@ -54,13 +47,6 @@ func addTrafficFlags(cmd *cobra.Command) *trafficFlags {
 			"With `on` the run ends where they cannot be. With `off` there is only the proxy, for clients that ask for it.")
 	more(s.toggle(&f.stealth, "stealth", "the same as --transparent on", "FAULT_ENABLE_STEALTH"),
 		"It is the word of the original.")
-	more(s.value(&f.process, "capture-process", "intercept only processes of this name", "FAULT_EBPF_PROCESS_NAME"),
-		"The name is that of `/proc/PID/comm`, of which the first 15 bytes are compared. Processes that start later count, too. "+
-			"With `--stealth`, `--upstream` is then `*` by default.")
-	more(s.value(&f.pid, "capture-pid", "intercept only this process", "FAULT_EBPF_PROCESS_PID"),
-		"The number is that of the initial pid namespace. Children are other processes. It wins over `--capture-process`.")
-	more(s.value(&f.cgroup, "cgroup", "intercept only this cgroup2 folder and below", "FAULT_CGROUP"),
-		"A folder such as `/sys/fs/cgroup/system.slice`, or its path below the mount: `/system.slice`.")
 	more(s.value(&f.proxyAddress, "proxy-address", "listen here; port 0 is any", "FAULT_HTTP_PROXY_ADDRESS", "FAULT_PROXY_ADDRESS"),
 		"Clients that ask for a proxy find it here: HTTP, forward and CONNECT. It is where intercepted connections are diverted to, too. "+
 			"The address is one of IPv4; a name and a URL with host and port are understood.")
@@ -72,6 +58,7 @@ func addTrafficFlags(cmd *cobra.Command) *trafficFlags {
 			"In the variable mappings are separated by spaces or commas.")
 	more(s.value(&f.override, "http-upstream-override", "where all proxied requests go", "FAULT_HTTP_UPSTREAM_OVERRIDE"),
 		"Whatever clients of the proxy ask for, under the `Host` that they named. Without a scheme, port 443 is https.")
+	f.callers = addCallerFlags(cmd)
 	return f
 }
 
@@ -89,9 +76,6 @@ func (f *trafficFlags) check(line *commandLine) error {
 	}
 	if f.noProxy {
 		line.ignore("with --disable-http-proxy", "http-upstream-override")
-	}
-	if f.pid.text != "" {
-		line.ignore("with --capture-pid", "capture-process")
 	}
 	return nil
 }
@@ -122,26 +106,20 @@ func (f *trafficFlags) resolveStealth(line *commandLine) error {
 // which processes are meant, and to intercept, takes all that they connect to.
 func (f *trafficFlags) checkInterception(line *commandLine) error {
 	if f.transparent.value == string(agent.Off) {
-		line.ignore("with --transparent off", narrowing...)
+		line.ignore("with --transparent off", f.callers.flags()...)
 		return nil
 	}
 	if upstream.Set(f.upstreams).Intercepts() {
 		return nil
 	}
-	narrowed := ""
-	for _, flag := range narrowing {
-		if line.given(flag) {
-			narrowed = flag
-			break
-		}
-	}
+	narrowed := f.callers.given(line)
 	on := f.transparent.value == string(agent.On)
 	intercept := "--transparent on"
 	if f.stealth {
 		intercept = line.called("stealth")
 	}
 	switch {
-	case narrowed != "" && on:
+	case (narrowed != "" || f.command) && on:
 		return f.upstreams.Set("*")
 	case narrowed != "":
 		return usage(line.called(narrowed)+" needs --upstream, which says which connections", "`--upstream '*'` means all of them; so does `--transparent on` here")

@@ -155,9 +155,7 @@ func short(d time.Duration) string {
 type text struct {
 	value, kind string
 	mayBeEmpty  bool
-	// What the shell offers: files, folders or something else.
-	isPath, isFolder bool
-	choices          func() []string
+	isPath      bool // so that the shell offers files
 }
 
 func (t *text) String() string { return t.value }
@@ -172,13 +170,8 @@ func (t *text) Set(value string) error {
 }
 
 func (t *text) complete(string) ([]string, cobra.ShellCompDirective) {
-	switch {
-	case t.isFolder:
-		return nil, cobra.ShellCompDirectiveFilterDirs
-	case t.isPath:
+	if t.isPath {
 		return nil, cobra.ShellCompDirectiveDefault
-	case t.choices != nil:
-		return t.choices(), cobra.ShellCompDirectiveNoFileComp
 	}
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }

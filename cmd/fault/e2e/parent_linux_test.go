@@ -77,7 +77,7 @@ func TestParentGoneStays(t *testing.T) {
 // TestParentGoneCleans holds that nothing remains of interception, and that
 // connections go direct, when a scheduler was killed far above the run.
 func TestParentGoneCleans(t *testing.T) {
-	needs(t, "sudo", "python3", "bpftool")
+	needs(t, "sudo", "python3")
 	server := newServer(t)
 	echo := visitor{network: "tcp", address: server.serveEcho(t, "192.0.2.10:0")}
 	client := newClient(t, server)
@@ -88,9 +88,7 @@ func TestParentGoneCleans(t *testing.T) {
 	}
 	kill(t, p.Process.Pid)
 	s.endsSoon(t, "parent-gone")
-	if attached := attached(t, cgroup); strings.Contains(attached, "fault_") {
-		t.Errorf("still attached:\n%s", attached)
-	}
+	detached(t)
 	if !echo.visit(t, client).direct {
 		t.Error("connections do not go direct")
 	}

@@ -1,0 +1,80 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/faultproxy/fault/agent/callers"
+	"github.com/faultproxy/fault/bpf"
+)
+
+// lookTime is how often it is looked for what callers have become, as far as the
+// kernel does not say so at once: a file at another's place, or a container.
+const lookTime = 250 * time.Millisecond
+
+// find finds the callers that are meant, and where to attach to meet them.
+func (i *interception) find(ctx context.Context, cfg *Config) (targets bpf.Targets, attach string, err error) {
+	if len(cfg.Callers) == 0 {
+		return targets, "", nil
+	}
+	if i.finder, err = callers.NewFinder(cfg.Callers); err != nil {
+		return targets, "", err
+	}
+	targets, err = i.finder.Find(ctx, false)
+	return targets, i.finder.Attach(), err
+}
+
+// findAll finds what has become of them until the kernel began to tell of what
+// comes.
+func (i *interception) findAll(ctx context.Context) error {
+	if i.finder == nil {
+		return nil
+	}
+	err := i.findAgain(ctx)
+	if err == nil {
+		i.callers, _, err = i.finder.Selected()
+	}
+	return err
+}
+
+func (i *interception) findAgain(ctx context.Context) error {
+	targets, err := i.finder.Find(ctx, i.programs.Follows() == nil)
+	if err == nil {
+		err = i.programs.SetTargets(targets)
+	}
+	return err
+}
+
+// looks goes on to look for callers, until ctx ends or stop is called.
+func (i *interception) looks(ctx context.Context) (stop func()) {
+	if i.finder == nil || i.programs == nil || !i.finder.Changes(i.programs.Follows() == nil) {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		i.look(ctx)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
+}
+
+func (i *interception) look(ctx context.Context) {
+	ticker := time.NewTicker(lookTime)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		if err := i.findAgain(ctx); err != nil && ctx.Err() == nil {
+			i.log.Warn("look for callers", zap.Error(err))
+		}
+	}
+}
