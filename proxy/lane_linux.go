@@ -41,7 +41,7 @@ const (
 
 const (
 	// turn is how many bytes a lane moves before others have their turn.
-	turn = 1 << 20
+	turn = 256 << 10
 	// A stream that fills bulkReads reads of bulkSize is worth a pipe, until no
 	// more than bulkEnd come at once.
 	bulkReads = 2

@@ -128,19 +128,32 @@ func (l *loop) run() {
 			case l.bell:
 				l.doPosted()
 			default:
-				// One that was closed by an event before it has no pair, or that
-				// of another connection, which then looks for nothing.
-				if a := l.acceptors[fd]; a != nil {
-					a.accept(l)
-				} else if p := l.pairs[fd]; p != nil {
-					p.happened(p.reads(fd), e.Events)
-				}
+				l.happened(fd, e.Events)
 			}
+			l.ring() // who is due does not wait for all that has happened
 		}
-		l.due.ring(l.clock.Now())
+		l.ring()
 		l.goOn()
 	}
 	l.doPosted() // the last
+}
+
+// happened is told what happened to a connection or a listener. It may have been
+// closed by an event before, and then be nobody's, or another one by now, which
+// looks for nothing.
+func (l *loop) happened(fd int, events uint32) {
+	if a := l.acceptors[fd]; a != nil {
+		a.accept(l)
+	} else if fd < len(l.pairs) && l.pairs[fd] != nil {
+		p := l.pairs[fd]
+		p.happened(p.reads(fd), events)
+	}
+}
+
+func (l *loop) ring() {
+	if len(l.due) > 0 {
+		l.due.ring(l.clock.Now())
+	}
 }
 
 // wait waits until something happens, or somebody's time comes.
@@ -175,6 +188,7 @@ func (l *loop) goOn() {
 	for _, w := range again {
 		w.queued = false
 		w.move()
+		l.ring()
 	}
 }
 
