@@ -40,6 +40,9 @@ func (l *loop) newPair(f *Flow, fds [2]int, early []byte) *pair {
 	for which := range p.lanes {
 		w := &p.lanes[which]
 		w.pair, w.which = p, faults.Link(which)
+		if !s.mayShape(f) {
+			continue
+		}
 		if chain := s.chain(f, w.which, faults.Stream); !chain.Spent() {
 			w.shaped = newShaped(w, s.shape(f, w.which, chain))
 		}

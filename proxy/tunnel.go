@@ -92,14 +92,14 @@ func (s *Server) join(f *Flow, client, upstream stream, toServer, toClient shapi
 
 // chain is what the run's faults do to one link of a flow.
 func (s *Server) chain(f *Flow, which faults.Link, carrier faults.Carrier) *faults.Chain {
-	if !f.Matched || len(s.Plan.Faults) == 0 {
-		return noFaults
+	if !s.mayShape(f) {
+		return &faults.Chain{}
 	}
 	return s.Plan.Chain(f.ID, which, carrier)
 }
 
-// noFaults is the chain of links that nothing is done to.
-var noFaults = &faults.Chain{}
+// mayShape says whether there is any fault for a flow.
+func (s *Server) mayShape(f *Flow) bool { return f.Matched && len(s.Plan.Faults) > 0 }
 
 // shape prepares a link of a flow for them.
 func (s *Server) shape(f *Flow, which faults.Link, chain *faults.Chain) shaping {
