@@ -7,6 +7,10 @@
 // for each direction, and a link with nothing to shape is a plain copy that
 // alters nothing.
 //
+// Who carries it depends: on Linux an [engine], if both ends are TCP connections
+// and nothing of ours is spoken on them; otherwise a [tunnel], in goroutines. What
+// faults do to a link, and what becomes of the flow, is the same code for both.
+//
 // The package does not know how connections are diverted, and nothing of
 // flags, output or the run; an [Observer] is told what happens.
 package proxy
