@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestBandwidth measures the rate of transfers of ten seconds, both ways, by
+// TestBandwidth measures the rate of transfers of five seconds, both ways, by
 // each path and through TLS. Slow ones go side by side; a fast one would take
 // the processor from its neighbours.
 func TestBandwidth(t *testing.T) {
@@ -36,7 +36,7 @@ func TestBandwidth(t *testing.T) {
 			args := append(m.mappings(), "--with-bandwidth", "--bandwidth-rate", tc.rate, "--bandwidth-unit", tc.unit,
 				"--bandwidth-direction", "both", "--upstream", "*")
 			a := h.run(t, append(args, tc.also...)...)
-			size := int64(10 * tc.bytes)
+			size := int64(5 * tc.bytes)
 			file := sparse(t, size)
 			for _, by := range a.paths(m) {
 				if tc.path != "" && tc.path != by.name {
