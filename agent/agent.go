@@ -169,7 +169,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		return notStarted(ctx, &cfg, err)
 	}
 	defer cut.endAttacher()
-	if err := cut.enter(&cfg); err != nil {
+	if err := cut.enter(ctx, &cfg); err != nil {
 		return notStarted(ctx, &cfg, err)
 	}
 	defer cut.leave()
@@ -220,7 +220,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	}
 	r.started()
 	defer cut.refreshes(ctx, cfg.Upstreams)()
-	defer cut.looks(ctx)()
+	defer cut.looks(ctx, r.warning)()
 	if cfg.Out != nil && (cfg.Screen != nil || cfg.Started != nil) {
 		cfg.Out.Flush(slowStart) // others write there from now on
 	}

@@ -39,9 +39,9 @@ func (a answers) Status() control.Status {
 	if r.scene.proxy.IsValid() {
 		s.Listen = r.scene.proxy.String()
 	}
-	if r.scene.intercepts && len(r.cfg.Netns) > 0 {
+	if r.scene.intercepts && (len(r.cfg.Netns) > 0 || len(r.scene.places) > 1) {
 		for _, p := range r.cut.staying() {
-			s.Netns = append(s.Netns, p.called)
+			s.Netns = append(s.Netns, p.called())
 		}
 	}
 	r.stateMu.Lock()

@@ -29,6 +29,7 @@ type interception struct {
 	meant    atomic.Pointer[upstream.Set] // the patterns, with addresses in the place of names
 	hosts    map[string][]netip.Addr      // what names had at the start
 	existing *existing                    // connections of before; nil if nobody knows
+	unseen   []namespace                  // what may be in other network namespaces than ours
 	finder   *callers.Finder              // nil if all are meant
 	callers  []callers.Match              // what was found of them
 

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/faultproxy/fault/agent/callers"
+	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/bpf"
 )
 
@@ -47,8 +48,9 @@ func (i *interception) findAgain(ctx context.Context) error {
 	return err
 }
 
-// looks goes on to look for callers, until ctx ends or stop is called.
-func (i *interception) looks(ctx context.Context) (stop func()) {
+// looks goes on to look for callers, until ctx ends or stop is called. It warns of
+// containers that are where nothing is intercepted.
+func (i *interception) looks(ctx context.Context, warn func(warning)) (stop func()) {
 	if i.finder == nil || i.programs == nil || !i.finder.Changes(i.programs.Follows() == nil) {
 		return func() {}
 	}
@@ -56,7 +58,7 @@ func (i *interception) looks(ctx context.Context) (stop func()) {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		i.look(ctx)
+		i.look(ctx, warn)
 	}()
 	return func() {
 		cancel()
@@ -64,7 +66,8 @@ func (i *interception) looks(ctx context.Context) (stop func()) {
 	}
 }
 
-func (i *interception) look(ctx context.Context) {
+func (i *interception) look(ctx context.Context, warn func(warning)) {
+	told := make(map[uint64]bool)
 	ticker := time.NewTicker(lookTime)
 	defer ticker.Stop()
 	for {
@@ -75,6 +78,20 @@ func (i *interception) look(ctx context.Context) {
 		}
 		if err := i.findAgain(ctx); err != nil && ctx.Err() == nil {
 			i.log.Warn("look for callers", zap.Error(err))
+		}
+		for _, m := range i.callers {
+			path, ok := i.finder.Netns(m.Selector)
+			if !ok {
+				continue
+			}
+			if inode, is := i.elsewhere(path); is && !told[inode] {
+				told[inode] = true
+				warn(warning{
+					code: "container-netns",
+					text: lines.Shown(m.Selector.String(), shownCaller) + " has a network namespace that is not one of this run: its connections are left alone",
+					hint: "start the run when the container is there",
+				})
+			}
 		}
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
 
+	"github.com/faultproxy/fault/agent/callers"
 	"github.com/faultproxy/fault/agent/event"
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/bpf"
@@ -22,9 +24,9 @@ const OwnNetns = "self"
 
 // place is a network namespace in which connections are intercepted.
 type place struct {
-	// called is what the user calls it, inode its number.
-	called string
-	inode  uint64
+	namespace
+	// inode is its number.
+	inode uint64
 	// inside is how to get there; nil for our own.
 	inside inside
 	// proxy is what the proxy knows it by; nil for our own.
@@ -33,6 +35,20 @@ type place struct {
 	raw      *bpf.Raw // nil if SYNs are not held
 	left     bool     // guarded by interception.mu
 }
+
+// namespace is what one is asked for by: a value of --netns, or a container
+// that is meant, with the path at which its namespace is.
+type namespace struct{ flag, value, path string }
+
+// called is what the user calls it.
+func (a namespace) called() string {
+	if a.flag == netnsFlag {
+		return a.value
+	}
+	return a.flag + " " + a.value
+}
+
+const netnsFlag = "netns"
 
 // inside is a thread in another network namespace.
 type inside interface {
@@ -57,7 +73,7 @@ func (p *place) listen(ctx context.Context, at netip.AddrPort) error {
 	err := p.inside.Do(func() (err error) {
 		if lo, err := net.InterfaceByName("lo"); err == nil && lo.Flags&net.FlagUp == 0 { // to listen would do no good
 			return &SettingError{
-				Flag: "netns", Value: p.called, Err: errors.New("its loopback device is down, and connections could not get to us"),
+				Flag: p.flag, Value: p.value, Err: errors.New("its loopback device is down, and connections could not get to us"),
 				Hint: "`ip link set lo up` in there, as in `ip -n NAME link set lo up`",
 			}
 		}
@@ -66,7 +82,7 @@ func (p *place) listen(ctx context.Context, at netip.AddrPort) error {
 	})
 	var failed *ListenError
 	if errors.As(err, &failed) {
-		failed.Netns = p.called
+		failed.Netns = p.called()
 	}
 	return err
 }
@@ -117,15 +133,48 @@ func (i *interception) others() []*place {
 }
 
 // enter gets into the network namespaces that are meant.
-func (i *interception) enter(cfg *Config) (err error) {
+func (i *interception) enter(ctx context.Context, cfg *Config) error {
 	if !i.wanted {
 		return nil
 	}
-	i.places, err = openPlaces(cfg.Netns)
+	var all []namespace
+	for _, value := range cfg.Netns {
+		all = append(all, namespace{flag: netnsFlag, value: value})
+	}
+	if len(all) == 0 {
+		all = append(all, namespace{flag: netnsFlag, value: OwnNetns})
+	}
+	containers, err := containerNetns(ctx, cfg.Callers)
+	if err != nil {
+		return i.refused(cfg, err)
+	}
+	i.places, i.unseen, err = openPlaces(append(all, containers...))
 	for _, p := range i.others() {
 		p.proxy = &proxy.Place{Origin: func(c net.Conn) (proxy.Intercepted, bool, error) { return i.origin(p, c) }, Socket: p.inside.Socket}
 	}
 	return err
+}
+
+// containerNetns are the namespaces of the containers that run now.
+func containerNetns(ctx context.Context, set callers.Set) (all []namespace, err error) {
+	set = slices.DeleteFunc(slices.Clone(set), func(s callers.Selector) bool { return s.Kind != callers.Container })
+	if len(set) == 0 {
+		return nil, nil
+	}
+	f, err := callers.NewFinder(set)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if _, err := f.Find(ctx, false); err != nil {
+		return nil, err
+	}
+	for _, s := range set {
+		if path, ok := f.Netns(s); ok {
+			all = append(all, namespace{string(s.Kind), s.Value, path})
+		}
+	}
+	return all, nil
 }
 
 // answer opens what SYNs are answered by in all places; without, connections are
@@ -149,7 +198,7 @@ func (i *interception) diverted(cfg *Config) (netip.Addr, error) {
 		return netip.AddrFrom4([4]byte{127, 0, 0, 1}), nil
 	}
 	return netip.Addr{}, &SettingError{
-		Flag: "proxy-address", Value: cfg.Proxy.String(), Err: errors.New("is not an address of the other network namespaces of --netns"),
+		Flag: "proxy-address", Value: cfg.Proxy.String(), Err: errors.New("is not an address of the other network namespaces, of --netns and --container"),
 		Hint: fmt.Sprintf("`--proxy-address 127.0.0.1:%d` is one of all, and with 0.0.0.0 they have that, too", cfg.Proxy.Port()), Usage: true,
 	}
 }
@@ -197,7 +246,7 @@ func (i *interception) leaveAbandoned() []string {
 			}
 		}
 		p.close()
-		names = append(names, p.called)
+		names = append(names, p.called())
 	}
 	return names
 }
@@ -213,7 +262,7 @@ func (i *interception) leave() {
 func (i *interception) namespaces() []event.Namespace {
 	var all []event.Namespace
 	for _, p := range i.staying() {
-		all = append(all, event.Namespace{Name: p.called, Netns: p.inode})
+		all = append(all, event.Namespace{Name: p.called(), Netns: p.inode})
 	}
 	return all
 }

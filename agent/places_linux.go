@@ -29,15 +29,15 @@ func CheckNetns(called string) error {
 			return ns.Close()
 		}
 	}
-	if wrong := netnsError(called, err); wrong.Usage {
+	if wrong := netnsError(namespace{flag: netnsFlag, value: called}, err); wrong.Usage {
 		return wrong
 	}
 	return nil
 }
 
-// openPlaces gets into network namespaces: all, or none. Without any it is our
-// own.
-func openPlaces(asked []string) (places []*place, err error) {
+// openPlaces gets into network namespaces: all, or none. Those of containers that
+// this user may not look at are unseen: they may be our own, or not.
+func openPlaces(all []namespace) (places []*place, unseen []namespace, err error) {
 	defer func() {
 		if err != nil {
 			for _, p := range places {
@@ -48,18 +48,18 @@ func openPlaces(asked []string) (places []*place, err error) {
 	}()
 	own, err := netns.Current()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer own.Close()
-	if len(asked) == 0 {
-		asked = []string{OwnNetns}
-	}
 	known := make(map[uint64]bool)
-	for _, called := range asked {
-		p, err := openPlace(called, own)
+	for _, a := range all {
+		p, err := openPlace(a, own)
 		switch {
+		case a.path != "" && errors.Is(err, fs.ErrNotExist): // has ended just now
+		case a.path != "" && errors.Is(err, unix.EACCES):
+			unseen = append(unseen, a)
 		case err != nil:
-			return places, netnsError(called, err)
+			return places, nil, netnsError(a, err)
 		case known[p.inode]: // has two names
 			p.close()
 		default:
@@ -67,19 +67,20 @@ func openPlaces(asked []string) (places []*place, err error) {
 			places = append(places, p)
 		}
 	}
-	return places, nil
+	return places, unseen, nil
 }
 
-func openPlace(called string, own *netns.NS) (*place, error) {
-	ours := &place{called: OwnNetns, inode: own.Inode()}
-	if called == OwnNetns {
+func openPlace(a namespace, own *netns.NS) (_ *place, err error) {
+	ours := &place{namespace: namespace{flag: netnsFlag, value: OwnNetns}, inode: own.Inode()}
+	if a == ours.namespace {
 		return ours, nil
 	}
-	path, err := netns.Find(called)
-	if err != nil {
-		return nil, err
+	if a.path == "" {
+		if a.path, err = netns.Find(a.value); err != nil {
+			return nil, err
+		}
 	}
-	ns, err := netns.Open(path)
+	ns, err := netns.Open(a.path)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +93,7 @@ func openPlace(called string, own *netns.NS) (*place, error) {
 		ns.Close()
 		return nil, err
 	}
-	return &place{called: called, inode: ns.Inode(), inside: &otherNetns{thread, ns, path}}, nil
+	return &place{namespace: a, inode: ns.Inode(), inside: &otherNetns{thread, ns, a.path}}, nil
 }
 
 // otherNetns is a thread in a network namespace, and where that was found.
@@ -110,8 +111,8 @@ func (o *otherNetns) Abandoned() bool { return !o.ns.IsAt(o.path) && !o.ns.Inhab
 func (o *otherNetns) Close() error { return errors.Join(o.Thread.Close(), o.ns.Close()) }
 
 // netnsError says what is wrong with what a user calls a namespace.
-func netnsError(called string, err error) *SettingError {
-	e := &SettingError{Flag: "netns", Value: called, Err: err}
+func netnsError(a namespace, err error) *SettingError {
+	e := &SettingError{Flag: a.flag, Value: a.value, Err: err}
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENXIO):
 		e.Err = errors.New("there is no such network namespace")
@@ -130,3 +131,13 @@ func netnsError(called string, err error) *SettingError {
 // setcapNetns is the command that gives a binary what it needs, with what enters
 // network namespaces.
 const setcapNetns = `sudo setcap cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon,cap_sys_admin+ep "$(command -v fault)"`
+
+// elsewhere says whether what is at a path is a network namespace in which
+// nothing is intercepted. It may be that this user cannot know.
+func (i *interception) elsewhere(path string) (inode uint64, is bool) {
+	var st unix.Stat_t
+	if unix.Stat(path, &st) != nil {
+		return 0, false
+	}
+	return st.Ino, i.here(st.Ino) == nil
+}

@@ -10,4 +10,6 @@ func NamedNetns() []string { return nil }
 // CheckNetns is not asked where nothing is intercepted.
 func CheckNetns(string) error { return nil }
 
-func openPlaces([]string) ([]*place, error) { return nil, errors.ErrUnsupported }
+func openPlaces([]namespace) ([]*place, []namespace, error) { return nil, nil, errors.ErrUnsupported }
+
+func (i *interception) elsewhere(string) (uint64, bool) { return 0, false }

@@ -33,6 +33,9 @@ type scene struct {
 	// later is looked for, and not told by the kernel; nil if it is told.
 	callers []callers.Match
 	follows error
+	// unseen are those of which it is not known whether they are in a network
+	// namespace of the run.
+	unseen []namespace
 	// explicit is why they are not although they should, and hint what to do.
 	explicit, hint string
 	// hidden says that others cannot look into this process; empty if they can.
@@ -71,7 +74,7 @@ func newScene(r *reporter, at *listeners, took time.Duration) scene {
 	if s.intercepts {
 		s.places = cut.namespaces()
 		s.cgroup, s.ipv6, s.accepts, s.learns = cut.programs.Cgroup(), cut.programs.IPv6(), cut.accepts, cut.programs.Learns()
-		s.callers, s.follows = cut.callers, cut.programs.Follows()
+		s.callers, s.follows, s.unseen = cut.callers, cut.programs.Follows(), cut.unseen
 	}
 	if at.proxy != nil && !r.cfg.NoProxy {
 		s.proxy = addrPort(at.proxy.Addr())
@@ -150,6 +153,13 @@ func (s *scene) warnings(cfg *Config) []warning {
 	}
 	if s.follows != nil {
 		all = append(all, warning{"callers-looked-for", followsText(s.follows), "", true})
+	}
+	for _, a := range s.unseen {
+		all = append(all, warning{
+			code: "container-netns",
+			text: lines.Shown(a.called(), shownCaller) + ": its network namespace may not be looked at, which takes cap_sys_ptrace: if that is not one of this run, its connections are left alone",
+			hint: "use sudo",
+		})
 	}
 	if s.hidden != "" {
 		all = append(all, warning{"hidden", "fault " + s.hidden, "", true})

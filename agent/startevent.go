@@ -29,7 +29,7 @@ func startEvent(head event.Head, cfg *Config, s *scene) event.Start {
 				e.Interception.Netns = p.Netns
 			}
 		}
-		if len(cfg.Netns) > 0 {
+		if len(cfg.Netns) > 0 || len(s.places) > 1 {
 			e.Interception.Namespaces = s.places
 		}
 		only(e.Interception, s.callers)

@@ -20,6 +20,7 @@ func (f *Finder) Changes(bool) bool                               { return false
 func (f *Finder) Attach() string                                  { return "" }
 func (f *Finder) Find(context.Context, bool) (bpf.Targets, error) { return bpf.Targets{}, nil }
 func (f *Finder) Selected() ([]Match, map[int]bool, error)        { return nil, nil, nil }
+func (f *Finder) Netns(Selector) (string, bool)                   { return "", false }
 
 // Units are none here.
 func Units() []string { return nil }

@@ -21,7 +21,7 @@ var callerPython string
 // whom it sees.
 type callers struct {
 	t         *testing.T
-	h         *host
+	h, server *host
 	addresses []string // of the server, for each family
 	script    string   // of Python
 }
@@ -31,7 +31,7 @@ func newCallers(t *testing.T) *callers {
 	needs(t, "curl", "setpriv", "/usr/bin/python3")
 	server := newServer(t)
 	client := newClient(t, server)
-	c := &callers{t: t, h: client, script: writeFile(t, filepath.Join(sharedDir(t), "caller.py"), callerPython)}
+	c := &callers{t: t, h: client, server: server, script: writeFile(t, filepath.Join(sharedDir(t), "caller.py"), callerPython)}
 	for _, address := range []string{"192.0.2.10:80", "[2001:db8::10]:80"} {
 		ln := server.listen(t, address)
 		go func() {

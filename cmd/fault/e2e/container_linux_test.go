@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -21,6 +23,12 @@ type container struct {
 
 // container starts one, in the network namespace of the client.
 func (c *callers) container(name string) *container {
+	c.t.Helper()
+	return c.containerOn(c.h, name)
+}
+
+// containerOn starts one, whose network is a host's.
+func (c *callers) containerOn(h *host, name string) *container {
 	c.t.Helper()
 	bundle := sharedDir(c.t)
 	root := filepath.Join(bundle, "rootfs")
@@ -48,8 +56,8 @@ func (c *callers) container(name string) *container {
 			"user": map[string]any{"uid": 0, "gid": 0}, "cwd": "/", "env": cleanEnvironment(),
 			"args": []string{"sh", "-c", "echo ready; while read address; do set -- $address; " + curlSees + "; done"},
 		},
-		// Its network is the client's, as the run serves no other.
-		"linux": map[string]any{"namespaces": []map[string]string{{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}}},
+		"linux": map[string]any{"namespaces": []map[string]string{
+			{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}, {"type": "network", "path": h.ns.Path()}}},
 	})
 	if err != nil {
 		c.t.Fatal(err)
@@ -102,7 +110,7 @@ func TestCallerContainer(t *testing.T) {
 			t.Errorf("found %+v, want %+v", got, want)
 		}
 	}
-	a.says(t, "container "+later+": nothing yet: waits for it\n")
+	a.says(t, "container "+later+": nothing yet: waits for it, if it has no network namespace of its own\n")
 	boxes[later] = c.container(later)
 	diverted := 0
 	// An engine says a little later than its container starts where that is.
@@ -124,4 +132,56 @@ func TestCallerContainer(t *testing.T) {
 		t.Errorf("outside: %s", got)
 	}
 	c.checked(a, diverted)
+}
+
+// TestCallerContainerNetwork selects a container that has a network namespace of
+// its own, which is intercepted then, and not its neighbour, in that or another.
+// Of one that comes later it is told that it is left alone.
+func TestCallerContainerNetwork(t *testing.T) {
+	needs(t, "runc")
+	c := newCallers(t)
+	beside := func() *host { return newClient(t, c.server) }
+	name := func(what string) string { return fmt.Sprintf("fault-e2e-%d-net-%s", os.Getpid(), what) }
+	own, others := beside(), beside()
+	web := c.containerOn(own, name("web"))
+	neighbours := map[string]*container{
+		"a neighbour": c.containerOn(others, name("db")), "one that shares its network": c.containerOn(own, name("sidecar")),
+	}
+	later := name("later")
+	path, events := eventsFile(t)
+	a := c.h.run(t, "--with-latency", "--latency-mean", "50", "--upstream", "192.0.2.10,2001:db8::10", events, "--container", web.name+","+later)
+	begun := awaitStart(t, path).Interception
+	want := []event.Namespace{{Name: "self", Netns: c.h.ns.Inode()}, {Name: "container " + web.name, Netns: own.ns.Inode()}}
+	if !slices.Equal(begun.Namespaces, want) {
+		t.Errorf("it intercepts in %+v, want %+v", begun.Namespaces, want)
+	}
+	a.says(t, "container "+later+": nothing yet: waits for it, if it has no network namespace of its own\n")
+	if got := web.sees(c); got != "diverted" {
+		t.Errorf("the container: %s", got)
+	}
+	neighbours["a later one"] = c.containerOn(others, later)
+	eventually(t, "it is told that the later one is left alone", func() bool { return len(readEvents(t, path).warnings) > 0 })
+	for what, box := range neighbours {
+		if got := box.sees(c); got != "direct" {
+			t.Errorf("%s: %s", what, got)
+		}
+	}
+	if got := c.curlAt(own); got != "direct" {
+		t.Errorf("a program in its network: %s", got)
+	}
+	finish(t, nil, program(t, "runc", "delete", "--force", web.name))
+	web.await(t)
+	told := "container " + later + " has a network namespace that is not one of this run: its connections are left alone"
+	a.signal(t, syscall.SIGTERM)
+	a.endsWithin(t, patience, 0)
+	all := readEvents(t, path)
+	if len(all.warnings) != 1 || all.warnings[0].Code != "container-netns" || all.warnings[0].Text != told {
+		t.Errorf("the warnings are %+v", all.warnings)
+	}
+	if text := a.stderr.String(); !strings.HasPrefix(text, "warning: "+told+"\n") {
+		t.Errorf("standard error: %s", text)
+	}
+	if s := all.summary(t); s.Flows.Matched != uint64(len(c.addresses)) || s.Flows.Passed != 0 || s.LeftAlone["other-netns"] != uint64(len(c.addresses)) {
+		t.Errorf("the summary is %+v", s)
+	}
 }
