@@ -220,7 +220,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	}
 	r.started()
 	defer cut.refreshes(ctx, cfg.Upstreams)()
-	defer cut.looks(ctx, r.warning)()
+	defer cut.looks(ctx, cfg.Callers, r.warning)()
 	if cfg.Out != nil && (cfg.Screen != nil || cfg.Started != nil) {
 		cfg.Out.Flush(slowStart) // others write there from now on
 	}

@@ -50,7 +50,7 @@ func (i *interception) findAgain(ctx context.Context) error {
 
 // looks goes on to look for callers, until ctx ends or stop is called. It warns of
 // containers that are where nothing is intercepted.
-func (i *interception) looks(ctx context.Context, warn func(warning)) (stop func()) {
+func (i *interception) looks(ctx context.Context, set callers.Set, warn func(warning)) (stop func()) {
 	if i.finder == nil || i.programs == nil || !i.finder.Changes(i.programs.Follows() == nil) {
 		return func() {}
 	}
@@ -58,7 +58,7 @@ func (i *interception) looks(ctx context.Context, warn func(warning)) (stop func
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		i.look(ctx, warn)
+		i.look(ctx, set.Containers(), warn)
 	}()
 	return func() {
 		cancel()
@@ -66,8 +66,8 @@ func (i *interception) looks(ctx context.Context, warn func(warning)) (stop func
 	}
 }
 
-func (i *interception) look(ctx context.Context, warn func(warning)) {
-	told := make(map[uint64]bool)
+func (i *interception) look(ctx context.Context, containers callers.Set, warn func(warning)) {
+	told := make(map[callers.Selector]uint64) // the namespace of each that was told of
 	ticker := time.NewTicker(lookTime)
 	defer ticker.Stop()
 	for {
@@ -79,16 +79,16 @@ func (i *interception) look(ctx context.Context, warn func(warning)) {
 		if err := i.findAgain(ctx); err != nil && ctx.Err() == nil {
 			i.log.Warn("look for callers", zap.Error(err))
 		}
-		for _, m := range i.callers {
-			path, ok := i.finder.Netns(m.Selector)
+		for _, c := range containers {
+			path, ok := i.finder.Netns(c)
 			if !ok {
 				continue
 			}
-			if inode, is := i.elsewhere(path); is && !told[inode] {
-				told[inode] = true
+			if inode, is := i.elsewhere(path); is && told[c] != inode {
+				told[c] = inode
 				warn(warning{
 					code: "container-netns",
-					text: lines.Shown(m.Selector.String(), shownCaller) + " has a network namespace that is not one of this run: its connections are left alone",
+					text: lines.Shown(c.String(), shownCaller) + " has a network namespace that is not one of this run: its connections are left alone",
 					hint: "start the run when the container is there",
 				})
 			}

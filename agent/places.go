@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -157,7 +156,7 @@ func (i *interception) enter(ctx context.Context, cfg *Config) error {
 
 // containerNetns are the namespaces of the containers that run now.
 func containerNetns(ctx context.Context, set callers.Set) (all []namespace, err error) {
-	set = slices.DeleteFunc(slices.Clone(set), func(s callers.Selector) bool { return s.Kind != callers.Container })
+	set = set.Containers()
 	if len(set) == 0 {
 		return nil, nil
 	}

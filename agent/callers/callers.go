@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -59,6 +60,11 @@ func (s Set) Selects() bool {
 		}
 	}
 	return false
+}
+
+// Containers are those that name containers.
+func (s Set) Containers() Set {
+	return slices.DeleteFunc(slices.Clone(s), func(one Selector) bool { return one.Kind != Container })
 }
 
 // Parse reads a selector of a kind. What the error says goes on from the name of

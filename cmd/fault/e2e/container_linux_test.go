@@ -169,19 +169,45 @@ func TestCallerContainerNetwork(t *testing.T) {
 	if got := c.curlAt(own); got != "direct" {
 		t.Errorf("a program in its network: %s", got)
 	}
-	finish(t, nil, program(t, "runc", "delete", "--force", web.name))
+	answer(t, nil, program(t, "runc", "delete", "--force", web.name))
 	web.await(t)
-	told := "container " + later + " has a network namespace that is not one of this run: its connections are left alone"
+	c.containerOn(others, web.name)
+	eventually(t, "it is told that it has another network", func() bool { return len(readEvents(t, path).warnings) > 1 })
 	a.signal(t, syscall.SIGTERM)
 	a.endsWithin(t, patience, 0)
 	all := readEvents(t, path)
-	if len(all.warnings) != 1 || all.warnings[0].Code != "container-netns" || all.warnings[0].Text != told {
-		t.Errorf("the warnings are %+v", all.warnings)
+	for i, name := range []string{later, web.name} {
+		told := "container " + name + " has a network namespace that is not one of this run: its connections are left alone"
+		if w := all.warnings[i]; w.Code != "container-netns" || w.Text != told {
+			t.Errorf("the warning is %+v", w)
+		}
+		if text := a.stderr.String(); !strings.Contains(text, "warning: "+told+"\n") {
+			t.Errorf("standard error: %s", text)
+		}
 	}
-	if text := a.stderr.String(); !strings.HasPrefix(text, "warning: "+told+"\n") {
-		t.Errorf("standard error: %s", text)
+	if len(all.warnings) != 2 {
+		t.Errorf("the warnings are %+v", all.warnings)
 	}
 	if s := all.summary(t); s.Flows.Matched != uint64(len(c.addresses)) || s.Flows.Passed != 0 || s.LeftAlone["other-netns"] != uint64(len(c.addresses)) {
 		t.Errorf("the summary is %+v", s)
+	}
+}
+
+// TestCallerContainerUnseen has an agent that may not look at the container: it
+// tells so, and goes on, as the network may be its own.
+func TestCallerContainerUnseen(t *testing.T) {
+	needs(t, "runc", "setcap")
+	c := newCallers(t)
+	box := c.container(fmt.Sprintf("%064x", os.Getpid())) // what runc knows of names others may not see
+	cmd := as(credential(t, "nobody"), fault("run", "--upstream", "192.0.2.10,2001:db8::10", "--container", box.name))
+	cmd.Path = withCapabilities(t, intercepting)
+	a := c.h.runs(t, cmd)
+	if got := box.sees(c); got != "diverted" {
+		t.Errorf("%s", got)
+	}
+	a.signal(t, syscall.SIGTERM)
+	a.endsWithin(t, patience, 0)
+	if text := a.stderr.String(); !strings.Contains(text, ": its network namespace may not be looked at, which takes cap_sys_ptrace") {
+		t.Errorf("standard error: %s", text)
 	}
 }
