@@ -95,7 +95,6 @@ func newMatrix(t *testing.T) *matrix {
 // take as long as where there is none.
 func TestMatrix(t *testing.T) {
 	needs(t, "unshare", "mount", "nginx", "curl", "/usr/bin/python3", "initdb", "postgres", "psql")
-	t.Parallel()
 	m := newMatrix(t)
 	for name, tc := range map[string]struct {
 		upstream string

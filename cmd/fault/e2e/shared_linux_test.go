@@ -102,7 +102,6 @@ func reach(args []string) error {
 // by what real clients say first.
 func TestSharedAddresses(t *testing.T) {
 	needs(t, "unshare", "mount", "nginx", "curl", "python3", "initdb", "postgres", "psql")
-	t.Parallel()
 	const delay = 700 * time.Millisecond
 	// The answers of this test are heard by the agents of others, too.
 	server := newServerAt(t, netip.MustParseAddr("192.0.2.110"), netip.MustParseAddr("2001:db8::110"))
