@@ -116,6 +116,9 @@ func gone(p *process) bool {
 
 // TestDuration is a run that ends by itself, with a flow that stays open.
 func TestDuration(t *testing.T) {
+	if testing.Short() {
+		t.Skip("no kernel makes a difference to it")
+	}
 	ns := newNS(t)
 	echo(t, ns)
 	p := start(t, ns, settings{Upstreams: []string{"192.0.2.0/24"}, Duration: 3 * time.Second})
