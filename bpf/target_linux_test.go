@@ -286,7 +286,7 @@ func TestTarget(t *testing.T) {
 		"except a name":       {Targets{ExceptNames: []string{callerName}}, NotTargeted},
 		"except another name": {Targets{ExceptNames: []string{bystanderName}}, Intercepted},
 		"except that wins":    {Targets{PIDs: []uint32{c.pid}, ExceptNames: []string{callerName}}, NotTargeted},
-	}, "pid", "name", "name of the file", "file", "user", "cgroup above", "except that wins") {
+	}, "name", "file", "cgroup above", "except that wins") {
 		t.Run(name, func(t *testing.T) {
 			if tc.targets.readsKernel() && !names {
 				t.Skip("not on this kernel")

@@ -121,7 +121,9 @@ func (l *loop) run() {
 	defer runtime.UnlockOSThread()
 	events := make([]unix.EpollEvent, 256)
 	for !l.stopped {
-		for _, e := range events[:l.wait(events)] {
+		n := l.wait(events)
+		l.ring()
+		for _, e := range events[:n] {
 			switch fd := int(e.Fd); fd {
 			case l.timer:
 				l.armed = faults.Never
@@ -132,7 +134,6 @@ func (l *loop) run() {
 			}
 			l.ring() // who is due does not wait for all that has happened
 		}
-		l.ring()
 		l.goOn()
 	}
 	l.doPosted() // the last
