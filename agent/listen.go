@@ -127,6 +127,7 @@ func listenUDP(ctx context.Context, m mapping.Mapping) (*net.UDPConn, error) {
 // serve has a server accept at all of them. What it returns gives the error of
 // each once no more is accepted there.
 func (l *listeners) serve(s *proxy.Server) <-chan error {
+	s.Start()
 	ended := make(chan error, 1+len(l.places)+len(l.mapped))
 	var accepting context.Context
 	accepting, l.unmap = context.WithCancel(context.Background())

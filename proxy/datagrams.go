@@ -69,7 +69,7 @@ type datagram struct {
 }
 
 func (s *Server) newDatagrams(conn *net.UDPConn, m mapping.Mapping) *datagrams {
-	s.start()
+	s.Start()
 	s.mu.Lock()
 	s.datagramsAt = append(s.datagramsAt, conn.LocalAddr().(*net.UDPAddr).AddrPort())
 	s.mu.Unlock()

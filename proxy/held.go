@@ -29,7 +29,7 @@ type Held struct {
 // Hold carries a held connection: the upstream is dialled first, and what
 // comes of that is what the client is told. It returns at once.
 func (s *Server) Hold(h Held) {
-	s.start()
+	s.Start()
 	if !s.begin() {
 		_ = h.Deny(syscall.ECONNREFUSED)
 		return

@@ -21,7 +21,7 @@ type Place struct {
 // ServeAt accepts the diverted connections of a place, as [Server.Serve] does.
 // Others are reset.
 func (s *Server) ServeAt(p *Place) error {
-	s.start()
+	s.Start()
 	return s.accept(p.Listener, func(c *net.TCPConn) {
 		s.receive(c, p.Origin, func(stranger *net.TCPConn) { reset(stranger) })
 	})

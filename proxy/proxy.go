@@ -102,8 +102,9 @@ type Target struct {
 // String is host:port.
 func (t Target) String() string { return hostPort(t.Host, t.Port) }
 
-// start prepares the server; it may be called again.
-func (s *Server) start() {
+// Start prepares the server, so that nothing is left to be opened when the first
+// connection comes. Whatever serves does that otherwise; it may be called again.
+func (s *Server) Start() {
 	s.once.Do(func() {
 		s.tunnels = make(map[*tunnel]struct{})
 		s.gauges.store.Buffers = s.Buffers
@@ -133,7 +134,7 @@ func (s *Server) Serve(ln *net.TCPListener) error {
 
 // listensAt notes an address of ours before clients come there.
 func (s *Server) listensAt(ln *net.TCPListener) {
-	s.start()
+	s.Start()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listens = append(s.listens, ln.Addr().(*net.TCPAddr).AddrPort())

@@ -329,7 +329,7 @@ func TestReachForHeldClients(t *testing.T) {
 			plan := failing(how)
 			plan.Faults = append(plan.Faults, slowConnect(d, faults.AtDefault).Faults...)
 			p := run(t, &Server{Plan: plan})
-			p.start()
+			p.Start()
 			f := p.open(&Flow{Matched: true})
 			defer p.end(f)
 			ctx, cancel := context.WithCancel(t.Context())

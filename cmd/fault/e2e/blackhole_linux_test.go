@@ -16,7 +16,7 @@ func TestBlackhole(t *testing.T) {
 		h := newClient(t, server)
 		t.Run(direction, func(t *testing.T) {
 			a := h.run(t, append(m.mappings(), "--with-blackhole", "--blackhole-direction", direction, "--upstream", "*")...)
-			before := len(a.descriptors())
+			before := a.descriptors()
 			for _, by := range a.paths(m) {
 				began := time.Now()
 				stdout, stderr, code := finish(t, h, program(t, "curl",
@@ -26,8 +26,8 @@ func TestBlackhole(t *testing.T) {
 					t.Errorf("%s: exit %d after %v, %q, %s", by.name, code, time.Since(began), stdout, stderr)
 				}
 			}
-			if !within(patience, func() bool { return len(a.descriptors()) <= before }) {
-				t.Errorf("%d descriptors became %d", before, len(a.descriptors()))
+			if !within(patience, func() bool { return len(a.descriptors()) <= len(before) }) {
+				t.Errorf("descriptors %q became %q", before, a.descriptors())
 			}
 			if s := a.stop(t); s.matched != 4 || s.cutOff != 0 {
 				t.Errorf("the summary has %+v", s)
