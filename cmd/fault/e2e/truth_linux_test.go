@@ -35,24 +35,27 @@ func TestConnectTruth(t *testing.T) {
 	server.greets(t, 7002, true)
 	direct, agent := newClient(t, server), newClient(t, server)
 	agent.run(t, "--upstream", "*")
-	for name, client := range map[string]func(t *testing.T, h *host, targets []string) []string{
-		"Python": told("python3", "connect.py", connectPython),
-		"Node":   told("node", "connect.js", connectNode),
-		"Java":   told("java", "Connect.java", connectJava),
-		"Go": func(t *testing.T, h *host, targets []string) []string {
+	for nth, test := range []struct {
+		name   string
+		client func(t *testing.T, h *host, targets []string) []string
+	}{
+		{"Python", told("python3", "connect.py", connectPython)},
+		{"Node", told("node", "connect.js", connectNode)},
+		{"Java", told("java", "Connect.java", connectJava)},
+		{"Go", func(t *testing.T, h *host, targets []string) []string {
 			// A router says only now and then that it knows no way (five
 			// times, and then once a second), so nobody else asks for it.
 			return printed(t, h, role(t, "dial", append(targets, nowhere4+"/7001")...))
-		},
-		"curl": each(curlOnce),
-		"psql": each(psqlOnce),
+		}},
+		{"curl", each(curlOnce)},
+		{"psql", each(psqlOnce)},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var want, got []string
 			var both sync.WaitGroup
-			both.Go(func() { want = client(t, direct, targets(direct, server)) })
-			both.Go(func() { got = client(t, agent, targets(agent, server)) })
+			both.Go(func() { want = test.client(t, direct, targets(direct, server, nth)) })
+			both.Go(func() { got = test.client(t, agent, targets(agent, server, nth)) })
 			both.Wait()
 			if len(want) != len(got) || len(want) == 0 {
 				t.Fatalf("%d results with the agent, %d without", len(got), len(want))
@@ -119,9 +122,13 @@ const (
 	nowhere4, nowhere6 = "198.51.100.1", "2001:db8:2::1"
 )
 
-// targets is what a client connects to.
-func targets(client, server *host) []string {
+// targets is what a client connects to. Each has absent neighbours of its own:
+// how long one is waited for goes by when somebody asked for it first.
+func targets(client, server *host, nth int) []string {
 	absent4, absent6 := client.v4.Next().Next().Next(), client.v6.Next().Next().Next()
+	for range nth {
+		absent4, absent6 = absent4.Next(), absent6.Next()
+	}
 	var all []string
 	for _, to := range []struct {
 		addr netip.Addr
