@@ -54,28 +54,9 @@ func (i *interception) looks(ctx context.Context, set callers.Set, warn func(war
 	if i.finder == nil || i.programs == nil || !i.finder.Changes(i.programs.Follows() == nil) {
 		return func() {}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		i.look(ctx, set.Containers(), warn)
-	}()
-	return func() {
-		cancel()
-		<-ended
-	}
-}
-
-func (i *interception) look(ctx context.Context, containers callers.Set, warn func(warning)) {
+	containers := set.Containers()
 	told := make(map[callers.Selector]uint64) // the namespace of each that was told of
-	ticker := time.NewTicker(lookTime)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
+	return repeat(ctx, lookTime, func(ctx context.Context) {
 		if err := i.findAgain(ctx); err != nil && ctx.Err() == nil {
 			i.log.Warn("look for callers", zap.Error(err))
 		}
@@ -93,5 +74,5 @@ func (i *interception) look(ctx context.Context, containers callers.Set, warn fu
 				})
 			}
 		}
-	}
+	})
 }

@@ -21,27 +21,7 @@ func (i *interception) refreshes(ctx context.Context, set upstream.Set) (stop fu
 	if i.programs == nil || names(set) == 0 {
 		return func() {}
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		i.refresh(ctx, set)
-	}()
-	return func() {
-		cancel()
-		<-ended
-	}
-}
-
-func (i *interception) refresh(ctx context.Context, set upstream.Set) {
-	ticker := time.NewTicker(refreshTime)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			return
-		}
+	return repeat(ctx, refreshTime, func(ctx context.Context) {
 		found, hosts, err := resolved(ctx, i.resolver(), set)
 		if err == nil {
 			i.learn(found)
@@ -50,7 +30,7 @@ func (i *interception) refresh(ctx context.Context, set upstream.Set) {
 		if err != nil && ctx.Err() == nil {
 			i.log.Warn("look the names up again", zap.Error(err))
 		}
-	}
+	})
 }
 
 // learn adds to what is meant.

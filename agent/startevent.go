@@ -81,7 +81,7 @@ func only(e *event.Interception, all []callers.Match) {
 	case callers.PID:
 		e.PID = one.ID()
 	case callers.Cgroup:
-		e.Cgroup = one.Folder
+		e.Cgroup = one.Cgroup
 	}
 }
 

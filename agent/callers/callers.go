@@ -31,7 +31,7 @@ type Selector struct {
 	Kind Kind
 	// Value is what somebody said: a name, a path, a number.
 	Value string
-	// Folder is the cgroup of a Command, and of a Cgroup once it is found.
+	// Folder is the cgroup of a Command.
 	Folder string
 
 	id uint32 // of a PID or a User
@@ -159,6 +159,8 @@ func (e *SelectorError) Unwrap() error { return e.Err }
 // Match is what a selector selects at a moment.
 type Match struct {
 	Selector
+	// Cgroup is the folder of one that it selects; empty if there is none.
+	Cgroup string
 	// Processes is how many it selects; -1 if that is not known.
 	Processes int
 	// Present says that what it names is there, as a unit is without processes.

@@ -360,7 +360,7 @@ func (f *Finder) Selected() (matches []Match, processes map[int]bool, err error)
 		}
 		if s.inCgroups() {
 			m.Processes = f.inCgroups(s, func(pid int) { pids = append(pids, pid) })
-			for _, m.Folder = range f.cgroups[s].folders {
+			for _, m.Cgroup = range f.cgroups[s].folders {
 				m.Present = true
 			}
 		}

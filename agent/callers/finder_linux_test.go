@@ -213,6 +213,10 @@ func TestNetns(t *testing.T) {
 	if path, ok := f.Netns(f.set[0]); !ok || path != fmt.Sprintf("/proc/%d/ns/net", cmd.Process.Pid) {
 		t.Errorf("%q, %v", path, ok)
 	}
+	matches, _, err := f.Selected()
+	if err != nil || matches[0].Selector != f.set[0] || matches[0].Cgroup == "" {
+		t.Errorf("%+v, %v, want what was selected by, and its cgroup", matches, err)
+	}
 }
 
 // TestFileReplaced is that those count that run the old file, and the new one.
