@@ -18,20 +18,18 @@ const notSent = 512 << 10
 // for the sake of networks that are far and fast.
 const localBuffer = 1 << 20
 
-// setUp sets what every connection of ours has. Urgent bytes stay in the stream,
+// common is what every connection of ours has. Urgent bytes stay in the stream,
 // instead of being dropped by a relay that never asks for them.
-func setUp(fd int) error {
-	return errors.Join(
-		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1),
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1),
-		unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSent))
+var common = []option{
+	{unix.SOL_SOCKET, unix.SO_OOBINLINE, 1},
+	{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+	{unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, notSent},
 }
 
-func setUpRaw(c syscall.RawConn) error {
-	var err error
-	cerr := c.Control(func(fd uintptr) { err = setUp(int(fd)) })
-	return errors.Join(cerr, err)
-}
+// setUp sets that.
+func setUp(fd int) error { return setOptions(fd, common...) }
+
+func setUpRaw(c syscall.RawConn) error { return setRawOptions(c, common...) }
 
 // isSetUp says whether a socket has all of that.
 func isSetUp(fd int) bool {
@@ -88,10 +86,10 @@ func (s Socket) apply(network string, c syscall.RawConn) error {
 	default:
 		all = append(all, option{unix.IPPROTO_IPV6, unix.IPV6_TCLASS, int(s.TOS)})
 	}
-	if err := setOptions(c, all...); err != nil || s.Mark == 0 {
+	if err := setRawOptions(c, all...); err != nil || s.Mark == 0 {
 		return err
 	}
-	err := setOptions(c, option{unix.SOL_SOCKET, unix.SO_MARK, int(s.Mark)})
+	err := setRawOptions(c, option{unix.SOL_SOCKET, unix.SO_MARK, int(s.Mark)})
 	if errors.Is(err, unix.EPERM) {
 		return nil
 	}
@@ -100,19 +98,18 @@ func (s Socket) apply(network string, c syscall.RawConn) error {
 
 type option struct{ level, name, value int }
 
-func setOptions(c syscall.RawConn, all ...option) error {
-	var err error
-	cerr := c.Control(func(fd uintptr) {
-		for _, o := range all {
-			if err = unix.SetsockoptInt(int(fd), o.level, o.name, o.value); err != nil {
-				return
-			}
-		}
-	})
-	if cerr != nil {
-		return cerr
+// setOptions sets all that the socket can have.
+func setOptions(fd int, all ...option) (err error) {
+	for _, o := range all {
+		err = errors.Join(err, unix.SetsockoptInt(fd, o.level, o.name, o.value))
 	}
 	return err
+}
+
+func setRawOptions(c syscall.RawConn, all ...option) error {
+	var err error
+	cerr := c.Control(func(fd uintptr) { err = setOptions(int(fd), all...) })
+	return errors.Join(cerr, err)
 }
 
 // poll is what is to be said of a socket now: of some events, and of its end.
