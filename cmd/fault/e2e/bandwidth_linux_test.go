@@ -36,7 +36,7 @@ func TestBandwidth(t *testing.T) {
 			args := append(m.mappings(), "--with-bandwidth", "--bandwidth-rate", tc.rate, "--bandwidth-unit", tc.unit,
 				"--bandwidth-direction", "both", "--upstream", "*")
 			a := h.run(t, append(args, tc.also...)...)
-			size := int64(5 * tc.bytes)
+			size := int64(3 * tc.bytes)
 			file := sparse(t, size)
 			for _, by := range a.paths(m) {
 				if tc.path != "" && tc.path != by.name {

@@ -77,7 +77,7 @@ func TestManyFlows(t *testing.T) {
 	origins := a.mapNamed(t, "origins")
 	before := a.load(t, origins)
 	t.Logf("at the start %v", before)
-	for _, tc := range []struct{ all, atOnce int }{{5_000, 1}, {5_000, 1}, {2_000, 2_000}} {
+	for _, tc := range []struct{ all, atOnce int }{{5_000, 8}, {5_000, 8}, {2_000, 2_000}} {
 		began := time.Now()
 		answer(t, client, role(t, "flows", echo, strconv.Itoa(tc.all), strconv.Itoa(tc.atOnce)))
 		took := time.Since(began)
