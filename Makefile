@@ -37,7 +37,8 @@ generate: ## compile the BPF programs, which are committed (needs clang: scripts
 fresh: generate ## fail if what is committed is not what the sources give
 	git diff --exit-code -- bpf
 
-packages = $$(go list ./... | grep -v /e2e)
+# What takes longest comes first.
+packages = ./proxy $$(go list ./... | grep -v -e /e2e -e /proxy$$)
 
 .PHONY: test
 test: ## run the tests of the packages, with the race detector
@@ -63,14 +64,14 @@ python = $(firstword $(wildcard /usr/bin/python3) python3)
 experiments: build .venv/requirements.txt ## run examples/chaostoolkit with the real toolkit, in a lab (asks for sudo)
 	$(sudo) scripts/experiments.sh
 
-# Experiments mostly wait, which leaves the processors to the compiler. Of the
-# kernels those are booted that lack something; test-kernels alone has them all.
+# Experiments mostly wait, which leaves the processors to the compiler and the
+# fuzzer. Of the kernels those are booted that lack something; test-kernels
+# alone has them all.
 .PHONY: check
 check: ## all of CI: install what the tests need (Debian, Ubuntu), then run everything
 	$(sudo) scripts/setup.sh all
 	$(MAKE) lint fresh build test-root bench-short
-	$(MAKE) --jobs 2 --output-sync experiments cross
-	$(MAKE) fuzz
+	$(MAKE) --jobs 3 --output-sync experiments cross fuzz
 	$(MAKE) test-kernels K="5.10 6.1"
 
 .PHONY: test-kernels
