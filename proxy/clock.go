@@ -13,8 +13,10 @@ type Clock struct {
 func NewClock() Clock { return Clock{start: time.Now()} }
 
 // Spin is how long before its time a precise clock begins to watch for it: what
-// a processor takes at most, mostly, to wake up.
-const Spin = 100 * time.Microsecond
+// a processor mostly takes to wake up. With many delays more would be late, as
+// the processors are then taken from those who send (rows 9 and 10 of `make
+// bench`).
+const Spin = 70 * time.Microsecond
 
 // NewExactClock is a [NewClock] that wakes within what a processor takes to wake
 // up, where the kernel helps (Linux); a precise one is awake before, which costs
