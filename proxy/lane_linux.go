@@ -111,7 +111,7 @@ func (w *lane) copy() int {
 // broke.
 func (w *lane) read(buf []byte) (n int, end error) {
 	for {
-		n, err := unix.Read(w.pair.fd(w.which), buf)
+		n, err := readFD(w.pair.fd(w.which), buf)
 		switch {
 		case n > 0:
 			w.readable = n == len(buf) || w.thorough
@@ -135,7 +135,7 @@ func (w *lane) read(buf []byte) (n int, end error) {
 func (w *lane) write(b []byte) (rest []byte) {
 	to := 1 - w.which
 	for len(b) > 0 {
-		n, err := unix.Write(w.pair.fd(to), b)
+		n, err := writeFD(w.pair.fd(to), b)
 		switch {
 		case n > 0:
 			w.count(n)
