@@ -19,18 +19,18 @@ import (
 // milliseconds while it is idle (golang/go#53824): by one timerfd for all of
 // them, set to the earliest time.
 type alarm struct {
-	clock Clock
-	start int64 // of the clock, in ns of CLOCK_MONOTONIC
-	spin  time.Duration
-	timer *os.File
-	raw   syscall.RawConn // of the timer
+	clock   Clock
+	start   int64 // of the clock, in ns of CLOCK_MONOTONIC
+	precise bool
+	timer   *os.File
+	raw     syscall.RawConn // of the timer
 
 	next atomic.Int64 // the earliest time
 	mu   sync.Mutex
 	all  deadlines
 }
 
-func newAlarm(c Clock, spin time.Duration) (*alarm, error) {
+func newAlarm(c Clock, precise bool) (*alarm, error) {
 	fd, err := unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_NONBLOCK|unix.TFD_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("make a timer: %w", err)
@@ -40,7 +40,7 @@ func newAlarm(c Clock, spin time.Duration) (*alarm, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	a := &alarm{clock: c, start: start, spin: spin, timer: os.NewFile(uintptr(fd), "timerfd")}
+	a := &alarm{clock: c, start: start, precise: precise, timer: os.NewFile(uintptr(fd), "timerfd")}
 	if a.raw, err = a.timer.SyscallConn(); err != nil {
 		return nil, errors.Join(err, a.timer.Close())
 	}
@@ -75,7 +75,8 @@ func (a *alarm) set() {
 	if until == faults.Never {
 		return
 	}
-	_ = a.raw.Control(func(fd uintptr) { setTimer(int(fd), a.start+int64(until-a.spin)) })
+	early := until - a.clock.spin(until-a.clock.Now())
+	_ = a.raw.Control(func(fd uintptr) { setTimer(int(fd), a.start+int64(early)) })
 }
 
 // setTimer has a timerfd ring once, at a time in ns of CLOCK_MONOTONIC.
@@ -84,12 +85,13 @@ func setTimer(fd int, at int64) {
 	_ = unix.TimerfdSettime(fd, unix.TFD_TIMER_ABSTIME, &spec, nil)
 }
 
-// spin is how long before a time it is watched for.
-func (c Clock) spin() time.Duration {
-	if c.alarm == nil {
+// spin is how long before a time it is watched for, if nobody's time comes for a
+// while before it: a quarter of that while, within bounds.
+func (c Clock) spin(while time.Duration) time.Duration {
+	if c.alarm == nil || !c.alarm.precise {
 		return 0
 	}
-	return c.alarm.spin
+	return min(max(while/16, leastSpin), Spin)
 }
 
 // monotonic is the start of a clock in ns of CLOCK_MONOTONIC.
@@ -117,7 +119,7 @@ func (a *alarm) ring() {
 func (a *alarm) watch() {
 	for {
 		left := time.Duration(a.next.Load()) - a.clock.Now()
-		if left <= 0 || left > a.spin {
+		if left <= 0 || left > Spin || !a.precise {
 			return
 		}
 	}

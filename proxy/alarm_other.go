@@ -7,7 +7,7 @@ import "time"
 // alarm is nothing here: the runtime's timers have to do.
 type alarm struct{}
 
-func newAlarm(Clock, time.Duration) (*alarm, error) { return nil, nil }
+func newAlarm(Clock, bool) (*alarm, error) { return nil, nil }
 
 func (a *alarm) close() error { return nil }
 

@@ -12,23 +12,21 @@ type Clock struct {
 // millisecond late.
 func NewClock() Clock { return Clock{start: time.Now()} }
 
-// Spin is how long before its time a precise clock begins to watch for it: what
-// a processor mostly takes to wake up. With many delays more would be late, as
-// the processors are then taken from those who send (rows 9 and 10 of `make
-// bench`).
-const Spin = 70 * time.Microsecond
+// Spin is how long before its time a precise clock begins to watch for it, at
+// most: what a processor takes at most, mostly, to wake up.
+const Spin = 250 * time.Microsecond
+
+// leastSpin is the same where times are close to each other: to watch for longer
+// would make them late, as it takes the processors from those who send.
+const leastSpin = 30 * time.Microsecond
 
 // NewExactClock is a [NewClock] that wakes within what a processor takes to wake
 // up, where the kernel helps (Linux); a precise one is awake before, which costs
 // up to [Spin] of a processor each time. The caller closes it.
 func NewExactClock(precise bool) (Clock, error) {
 	c := NewClock()
-	spin := time.Duration(0)
-	if precise {
-		spin = Spin
-	}
 	var err error
-	c.alarm, err = newAlarm(c, spin)
+	c.alarm, err = newAlarm(c, precise)
 	return c, err
 }
 

@@ -22,6 +22,7 @@ type loop struct {
 	clock Clock
 	start int64         // of the clock, in ns of CLOCK_MONOTONIC
 	armed time.Duration // what the timer is set for
+	rung  time.Duration // when somebody's time came last
 	due   deadlines
 
 	pairs     []*pair // by the descriptors of both connections
@@ -152,8 +153,12 @@ func (l *loop) happened(fd int, events uint32) {
 }
 
 func (l *loop) ring() {
-	if len(l.due) > 0 {
-		l.due.ring(l.clock.Now())
+	if len(l.due) == 0 {
+		return
+	}
+	if now := l.clock.Now(); l.due.next() <= now {
+		l.rung = now
+		l.due.ring(now)
 	}
 }
 
@@ -163,7 +168,7 @@ func (l *loop) wait(events []unix.EpollEvent) int {
 	if next := l.due.next(); len(l.again) > 0 {
 		timeout = 0
 	} else if next != faults.Never {
-		early := next - l.clock.spin()
+		early := next - l.clock.spin(next-l.rung)
 		switch {
 		case early <= l.clock.Now():
 			timeout = 0 // which is to watch for it, if it has not come

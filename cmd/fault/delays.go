@@ -22,7 +22,7 @@ func addDelayFlags(cmd *cobra.Command) *delayFlags {
 	f := &delayFlags{link: size(proxy.DefaultBuffers.Link), total: size(proxy.DefaultBuffers.Total)}
 	s := section{cmd, delaysTitle}
 	more(s.toggle(&f.precise, "precise", "be awake before a delay ends: exact, and costs processor time", "FAULT_PRECISE"),
-		"A processor that sleeps takes 30 to 100 µs to wake up. With this, delays are late by a few µs instead, for up to 70 µs of a processor each. The summary says how late they were.")
+		"A processor that sleeps takes 30 to 100 µs to wake up. With this, delays are late by a few µs instead, for up to 250 µs of a processor each, less where there are many. The summary says how late they were.")
 	more(s.value(&f.link, "link-buffer", "what one direction of a connection may hold", "FAULT_LINK_BUFFER"),
 		"Beyond it the sender is held back. 100 MB/s with a delay of 300 ms need 30 MB.")
 	more(s.value(&f.total, "total-buffer", "what all connections together may hold", "FAULT_TOTAL_BUFFER"),
