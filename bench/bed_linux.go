@@ -33,7 +33,7 @@ func (b *bench) withBed(f func(*bed) error) error {
 // withServer is withBed with the server up.
 func (b *bench) withServer(f func(*bed) error) error {
 	return b.withBed(func(on *bed) error {
-		cmd := exec.Command(b.self, roleServe, serverAddress, pageAddress)
+		cmd := exec.Command(b.self, roleServe, "0.0.0.0:"+serverPort, pageAddress)
 		cmd.Env = loadEnvironment()
 		if err := on.start(cmd, target{name: direct, address: serverAddress}); err != nil {
 			return err
@@ -100,7 +100,7 @@ func (on *bed) peer(p peer) error {
 // the server.
 func (on *bed) mapping(name, address string, flags ...string) error {
 	return on.start(on.fault(append([]string{"--no-ui", "--disable-http-proxy", "--proxy-address", "127.0.0.1:0",
-		"--proxy", address + "=" + serverAddress}, flags...)...), target{name: name, address: address})
+		"--proxy", address + "=" + behind(address)}, flags...)...), target{name: name, address: address})
 }
 
 // fault is the measured program.

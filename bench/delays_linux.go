@@ -82,8 +82,8 @@ func (b *bench) latest(what string, outstanding, precise bool) (worst late, err 
 // late measures one delay, and tells how many others were under way. Those are
 // jittered on their way to the server, where nothing else is late.
 func (b *bench) late(delay time.Duration, outstanding, precise bool) (late, float64, error) {
-	const behind, via = "127.0.0.1:9002", "127.0.0.1:4120"
-	flags := append(latency(delay), "--disable-http-proxy", "--proxy-address", "127.0.0.1:0", "--proxy", faultAddress+"="+serverAddress)
+	const other, via = "127.0.0.1:9002", "127.0.0.1:4120"
+	flags := append(latency(delay), "--disable-http-proxy", "--proxy-address", "127.0.0.1:0", "--proxy", faultAddress+"="+behind(faultAddress))
 	if precise {
 		flags = append(flags, "--precise")
 	}
@@ -91,11 +91,11 @@ func (b *bench) late(delay time.Duration, outstanding, precise bool) (late, floa
 	if outstanding {
 		// Each flow sends ten a second, so that eight or so are under way.
 		amplitude := b.lasting(1100 * time.Millisecond)
-		job.Flows, job.Via, job.Behind, job.WarmUp = 1300, via, behind, amplitude+b.lasting(100*time.Millisecond)
+		job.Flows, job.Via, job.Behind, job.WarmUp = 1300, via, other, amplitude+b.lasting(100*time.Millisecond)
 		if b.short {
 			job.Flows = 20
 		}
-		flags = append(flags, "--proxy", via+"="+behind, "--with-jitter", "--jitter-direction", "egress",
+		flags = append(flags, "--proxy", via+"="+other, "--with-jitter", "--jitter-direction", "egress",
 			"--jitter-amplitude", number(milliseconds(amplitude)), "--jitter-frequency", "20")
 	}
 	var result load.Result

@@ -13,9 +13,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The addresses of the namespace. All of what is carried ends at the server.
+// The addresses of the namespace. All of what is carried ends at the server,
+// which listens at all addresses of its port.
 const (
-	serverAddress = "127.0.0.1:9000"
+	serverPort    = "9000"
+	serverAddress = "127.0.0.1:" + serverPort
 	pageAddress   = "127.0.0.1:9001" // of the server, too
 
 	faultAddress     = "127.0.0.1:4101"
@@ -31,6 +33,14 @@ const (
 
 	toxiproxyControl = "127.0.0.1:8474"
 )
+
+// behind is the server for what listens at an address. Each has one of its own:
+// connections that have ended keep their pairs of addresses and ports for a
+// while, which would make the next target search for free ones.
+func behind(address string) string {
+	_, port, _ := strings.Cut(address, ":")
+	return "127.0.0." + port[len(port)-3:] + ":" + serverPort
+}
 
 // The names of the peers.
 const (
@@ -136,8 +146,8 @@ listen copying
 listen splicing
 	bind %s
 	option splice-auto
-	server bench %[4]s
-`, descriptorLimit()/3, processors(), haproxyAddress, serverAddress, spliceAddress))
+	server bench %s
+`, descriptorLimit()/3, processors(), haproxyAddress, behind(haproxyAddress), spliceAddress, behind(spliceAddress)))
 	return exec.Command(program, "-db", "-f", path), err
 }
 
@@ -154,7 +164,7 @@ stream {
 		proxy_timeout 1h;
 	}
 }
-`, streamModule, b.dir, processors(), descriptorLimit(), nginxAddress, serverAddress))
+`, streamModule, b.dir, processors(), descriptorLimit(), nginxAddress, behind(nginxAddress)))
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +179,7 @@ const streamModule = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 func (b *bench) toxiproxy(program string) (*exec.Cmd, error) {
 	text, err := json.Marshal([]map[string]any{
-		{"name": toxic, "listen": toxiproxyAddress, "upstream": serverAddress, "enabled": true},
+		{"name": toxic, "listen": toxiproxyAddress, "upstream": behind(toxiproxyAddress), "enabled": true},
 	})
 	if err != nil {
 		return nil, err
@@ -187,7 +197,7 @@ const toxic = "bench"
 func (b *bench) socat(program string) (*exec.Cmd, error) {
 	host, port, _ := strings.Cut(socatAddress, ":")
 	return exec.Command(program, fmt.Sprintf("TCP-LISTEN:%s,bind=%s,fork,reuseaddr,backlog=1024,nodelay", port, host),
-		fmt.Sprintf("TCP:%s,nodelay", serverAddress)), nil
+		fmt.Sprintf("TCP:%s,nodelay", behind(socatAddress))), nil
 }
 
 func (b *bench) tinyproxy(program string) (*exec.Cmd, error) {

@@ -26,8 +26,9 @@ var batteries []battery
 func init() { // as what they measure asks which rows there are
 	batteries = []battery{
 		{[]string{"1", "2"}, untouched},
-		{[]string{"3", "6"}, onAll},
+		{[]string{"3"}, bulk},
 		{[]string{"4", "5"}, onOne},
+		{[]string{"6"}, small},
 		{[]string{"7", "8"}, idle},
 		{[]string{"9", "10"}, lateness},
 		{[]string{"11"}, excess},

@@ -144,11 +144,11 @@ func (l *loop) run() {
 // closed by an event before, and then be nobody's, or another one by now, which
 // looks for nothing.
 func (l *loop) happened(fd int, events uint32) {
-	if a := l.acceptors[fd]; a != nil {
-		a.accept(l)
-	} else if fd < len(l.pairs) && l.pairs[fd] != nil {
+	if fd < len(l.pairs) && l.pairs[fd] != nil {
 		p := l.pairs[fd]
 		p.happened(p.reads(fd), events)
+	} else if a := l.acceptors[fd]; a != nil {
+		a.accept(l)
 	}
 }
 
