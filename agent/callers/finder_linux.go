@@ -251,7 +251,11 @@ func (f *Finder) findCgroups(ctx context.Context, follows bool) error {
 				return err
 			}
 		case Container:
-			known.ids = f.engines.ids(ctx, s.Value)
+			ids := f.engines.ids(ctx, s.Value)
+			if !slices.Equal(ids, known.ids) { // it may have a cgroup by now
+				f.walked = time.Time{}
+			}
+			known.ids = ids
 			for _, folder := range f.engines.folders(f.top, known.isOf(s)) {
 				f.know(known, folder)
 			}
