@@ -197,7 +197,7 @@ func TestNetns(t *testing.T) {
 	box := newCgroup(t, folder, id)
 	cmd := exec.Command("sleep", "60")
 	if err := cmd.Start(); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer func() {
 		_ = cmd.Process.Kill()
