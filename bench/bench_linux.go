@@ -84,6 +84,15 @@ func (b *bench) run() error {
 // say tells of the progress, on stderr.
 func (b *bench) say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
 
+// times is the rounds of what needs n times as many as others, or one in a short
+// run.
+func (b *bench) times(n int) int {
+	if b.short {
+		return 1
+	}
+	return n * b.rounds
+}
+
 // lasting is a time in which is measured, or a moment in a short run.
 func (b *bench) lasting(d time.Duration) time.Duration {
 	if b.short {

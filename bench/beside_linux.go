@@ -37,12 +37,8 @@ func untouched(b *bench) error {
 
 func (b *bench) besides(cgroups map[string]*os.File) error {
 	targets := []target{{name: elsewhere, address: serverAddress}, {name: beside, address: serverAddress}}
-	rounds := 3 * b.rounds
-	if b.short {
-		rounds = 1
-	}
 	measure := func(job load.Job) (results, error) {
-		return compare(rounds, targets, func(t target) (load.Result, error) {
+		return compare(b.times(3), targets, func(t target) (load.Result, error) {
 			job.To, job.WarmUp = t.address, b.lasting(50*time.Millisecond)
 			return b.do(job, cgroups[t.name])
 		})

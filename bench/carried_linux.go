@@ -116,11 +116,7 @@ func small(b *bench) error {
 		all[i] = make(results)
 	}
 	var order []target
-	rounds := 2 * b.rounds
-	if b.short {
-		rounds = 1
-	}
-	for round := range rounds {
+	for round := range b.times(2) {
 		err := b.withMapping(tcpPeers, func(on *bed) error {
 			order = without(on.targets, splicing)
 			turn := slices.Clone(order)

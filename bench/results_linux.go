@@ -60,7 +60,7 @@ func (b *bench) page() (string, error) {
 	var text strings.Builder
 	fmt.Fprintf(&text, `# What was measured
 
-`+"`make bench`"+` writes this page. Each target is measured in each of %d rounds, in turn. What is judged are medians of the
+`+"`make bench`"+` writes this page. Each target is measured in each of %d rounds or more, in turn. What is judged are medians of the
 ratios within a round, best peer means the best of the peers in that round, and all runs over loopback, in a network
 namespace of its own.
 
