@@ -86,7 +86,7 @@ func setTimer(fd int, at int64) {
 }
 
 // spin is how long before a time it is watched for, if nobody's time comes for a
-// while before it: a quarter of that while, within bounds.
+// while before it: a sixteenth of that while, within bounds.
 func (c Clock) spin(while time.Duration) time.Duration {
 	if c.alarm == nil || !c.alarm.precise {
 		return 0
