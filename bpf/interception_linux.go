@@ -51,6 +51,7 @@ func Attach(cfg Config) (*Interception, error) {
 	if !cfg.Proxy.Addr().Is4() || cfg.Proxy.Port() == 0 {
 		return nil, fmt.Errorf("attach to %v: not an IPv4 address and port", cfg.Proxy)
 	}
+	defer pauseCollector()()
 	if err := cfg.Targets.check(); err != nil {
 		return nil, err
 	}

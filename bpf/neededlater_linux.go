@@ -35,6 +35,7 @@ func usesMaps() error {
 	if err != nil {
 		return err
 	}
+	defer pauseCollector()()
 	defer m.Close()
 	tried := make(chan error)
 	go func() {

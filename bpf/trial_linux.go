@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 )
 
 // Trial is what came of trying.
@@ -36,6 +37,7 @@ type Trial struct {
 // Try loads the programs, attaches them to an empty cgroup that it makes, and
 // undoes all of it: no process is affected. The error is that of [Attach].
 func Try() (t Trial, err error) {
+	defer pauseCollector()()
 	if err := prepare(); err != nil {
 		return Trial{}, err
 	}
@@ -94,17 +96,16 @@ type Attachment struct {
 // Attachments finds the programs of this package and of other agents wherever
 // they are attached, in any cgroup. It needs CAP_SYS_ADMIN.
 func Attachments() ([]Attachment, error) {
+	defer pauseCollector()()
 	ours, err := programNames()
 	if err != nil {
 		return nil, err
 	}
 	var found []Attachment
-	links := new(link.Iterator)
-	defer links.Close()
-	for links.Next() {
-		info, err := links.Link.Info()
+	err = eachLink(func(l link.Link) {
+		info, err := l.Info()
 		if err != nil || info.Type != link.CgroupType {
-			continue
+			return
 		}
 		name, err := programOf(info.Program)
 		cgroup := info.Cgroup()
@@ -112,13 +113,32 @@ func Attachments() ([]Attachment, error) {
 		if err == nil && ours[name] && cgroup != nil && cgroup.CgroupId != 0 {
 			found = append(found, Attachment{uint32(info.ID), name, cgroup.CgroupId})
 		}
+	})
+	return found, err
+}
+
+// eachLink calls do for every link that the kernel has; do must not keep it.
+// One that somebody is attaching at this moment has an id already and answers
+// EAGAIN: it is waited for, for up to a second.
+func eachLink(do func(link.Link)) error {
+	var last link.ID
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(time.Millisecond) {
+		links := link.Iterator{ID: last}
+		for links.Next() {
+			do(links.Link)
+		}
+		links.Close()
+		if err := links.Err(); !errors.Is(err, unix.EAGAIN) || time.Now().After(deadline) {
+			return err
+		}
+		last = links.ID
 	}
-	return found, links.Err()
 }
 
 // Programs gives the names of the programs of this package and of other agents
 // that the kernel has, attached or not. It needs CAP_SYS_ADMIN.
 func Programs() ([]string, error) {
+	defer pauseCollector()()
 	ours, err := programNames()
 	if err != nil {
 		return nil, err

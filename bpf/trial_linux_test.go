@@ -5,9 +5,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/link"
 	"golang.org/x/sys/unix"
 )
 
@@ -105,6 +110,41 @@ func TestAttachments(t *testing.T) {
 	}
 	if got := here(); len(got) != 0 {
 		t.Errorf("still attached are %q", got)
+	}
+}
+
+// TestAttachmentsMeanwhile lists what is attached while others attach and detach.
+func TestAttachmentsMeanwhile(t *testing.T) {
+	needsRoot(t)
+	program, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.CGroupSockAddr, AttachType: ebpf.AttachCGroupInet4Connect,
+		Instructions: asm.Instructions{asm.Mov.Imm(asm.R0, 1), asm.Return()}, License: "GPL",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer program.Close()
+	defer pauseCollector()()
+	var stop atomic.Bool
+	var others sync.WaitGroup
+	defer others.Wait()
+	defer stop.Store(true)
+	for range 2 {
+		others.Go(func() {
+			for !stop.Load() {
+				l, err := link.AttachCgroup(link.CgroupOptions{Path: testCgroup, Attach: ebpf.AttachCGroupInet4Connect, Program: program})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				l.Close()
+			}
+		})
+	}
+	for range 50 {
+		if _, err := Attachments(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
