@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultproxy/fault/agent/sockdiag"
+	"github.com/faultproxy/fault/internal/requires"
 )
 
 // TestIntercepts is the main job: an unmodified client is slowed, its bytes
@@ -184,7 +185,7 @@ func TestLimit(t *testing.T) {
 
 // TestTargets intercepts one process only, told by its number or its name.
 func TestTargets(t *testing.T) {
-	needsRoot(t)
+	requires.Root(t)
 	name, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
 		t.Fatal(err)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultproxy/fault/agent/sockdiag"
+	"github.com/faultproxy/fault/internal/requires"
 	"github.com/faultproxy/fault/netns"
 )
 
@@ -86,7 +87,7 @@ func needsSockdiag(t *testing.T) {
 // and that were opened here are counted; with ResetExisting they are reset, and
 // no other is.
 func TestExisting(t *testing.T) {
-	needsRoot(t)
+	requires.Root(t)
 	needsSockdiag(t)
 	server6, loopback := netip.MustParseAddrPort("[2001:db8::10]:80"), netip.MustParseAddrPort("127.0.0.1:7")
 	excluded, gone := netip.MustParseAddrPort("192.0.2.10:81"), netip.MustParseAddrPort("192.0.2.10:82")
@@ -152,7 +153,7 @@ func TestExisting(t *testing.T) {
 
 // TestExistingOfTargets resets only what the process that is meant has alone.
 func TestExistingOfTargets(t *testing.T) {
-	needsRoot(t)
+	requires.Root(t)
 	needsSockdiag(t)
 	if !inInitialPIDNamespace() {
 		t.Skip("nobody here knows the number that the kernel knows us by")
@@ -186,7 +187,7 @@ func TestExistingOfTargets(t *testing.T) {
 // TestExistingInDoubt leaves a connection that another process has, too, one of
 // another agent, and one of which bytes are on their way.
 func TestExistingInDoubt(t *testing.T) {
-	needsRoot(t)
+	requires.Root(t)
 	needsSockdiag(t)
 	ns := newNS(t)
 	echo(t, ns)

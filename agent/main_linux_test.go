@@ -23,6 +23,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/lines"
 	"github.com/faultproxy/fault/faults"
+	"github.com/faultproxy/fault/internal/requires"
 	"github.com/faultproxy/fault/netns"
 	"github.com/faultproxy/fault/proxy/upstream"
 )
@@ -99,21 +100,10 @@ func agentProcess(text []byte) error {
 	return err
 }
 
-func needsRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("REQUIRE_ROOT") != "" {
-		t.Fatal("needs root")
-	}
-	t.Skip("needs root")
-}
-
 // newNS is a namespace with the server's address.
 func newNS(t *testing.T) *netns.NS {
 	t.Helper()
-	needsRoot(t)
+	requires.Root(t)
 	ns, err := netns.New()
 	if err != nil {
 		t.Fatal(err)

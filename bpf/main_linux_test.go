@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultproxy/fault/internal/requires"
 	"github.com/faultproxy/fault/netns"
 )
 
@@ -94,16 +95,10 @@ func enter(cgroup string) error {
 	return os.WriteFile(filepath.Join(cgroup, "cgroup.procs"), []byte("0"), 0)
 }
 
-// needsRoot skips, or fails where a skip would hide that nothing is tested.
+// needsRoot is for a test that runs in a cgroup of its own.
 func needsRoot(t *testing.T) {
 	t.Helper()
-	if os.Geteuid() == 0 && testCgroup != "" {
-		return
-	}
-	if os.Getenv("REQUIRE_ROOT") != "" {
-		t.Fatal("needs root and cgroup2")
-	}
-	t.Skip("needs root and cgroup2")
+	requires.That(t, testCgroup != "", "root and cgroup2")
 }
 
 // host is a network namespace with the test's addresses, a listener that

@@ -19,25 +19,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/faultproxy/fault/internal/requires"
 )
 
 // patience bounds every wait for something that has to happen.
 const patience = 10 * time.Second
 
-func requireRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("REQUIRE_ROOT") != "" {
-		t.Fatal("this test must run as root here")
-	}
-	t.Skip("needs root")
-}
-
 func newNS(t *testing.T) *NS {
 	t.Helper()
-	requireRoot(t)
+	requires.Root(t)
 	ns, err := New()
 	if err != nil {
 		t.Fatal(err)
@@ -173,12 +164,9 @@ func TestIdentity(t *testing.T) {
 }
 
 func TestPathIsGoodForNsenter(t *testing.T) {
-	nsenter, err := exec.LookPath("nsenter")
-	if err != nil {
-		t.Skip(err)
-	}
+	requires.Tools(t, "nsenter")
 	ns := newNS(t)
-	out, err := exec.Command(nsenter, "--net="+ns.Path(), "readlink", "/proc/self/ns/net").CombinedOutput()
+	out, err := exec.Command("nsenter", "--net="+ns.Path(), "readlink", "/proc/self/ns/net").CombinedOutput()
 	if want := fmt.Sprintf("net:[%d]\n", ns.Inode()); err != nil || string(out) != want {
 		t.Errorf("got %q (%v), want %q", out, err, want)
 	}
@@ -546,7 +534,7 @@ func TestCloseEndsTheNamespace(t *testing.T) {
 }
 
 func TestNoDescriptorLeaks(t *testing.T) {
-	requireRoot(t)
+	requires.Root(t)
 	count := func() int {
 		open, err := os.ReadDir("/proc/self/fd")
 		if err != nil {

@@ -13,12 +13,14 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/faultproxy/fault/internal/requires"
 )
 
 // TestThread works in two namespaces by turns, from several goroutines, and has
 // them end with their threads.
 func TestThread(t *testing.T) {
-	requireRoot(t)
+	requires.Root(t)
 	own, err := Current()
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +134,7 @@ func TestThreadEnds(t *testing.T) {
 
 // TestFind is what people call a namespace.
 func TestFind(t *testing.T) {
-	requireRoot(t)
+	requires.Root(t)
 	name := "fault-find-" + strconv.Itoa(os.Getpid())
 	ip(t, "netns", "add", name)
 	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })
@@ -160,7 +162,7 @@ func TestFind(t *testing.T) {
 
 // TestInhabited is a namespace whose name goes, and then its last process.
 func TestInhabited(t *testing.T) {
-	requireRoot(t)
+	requires.Root(t)
 	name := "fault-gone-" + strconv.Itoa(os.Getpid())
 	ip(t, "netns", "add", name)
 	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", name).Run() })

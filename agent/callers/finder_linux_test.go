@@ -13,6 +13,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/procfs"
 	"github.com/faultproxy/fault/bpf"
+	"github.com/faultproxy/fault/internal/requires"
 )
 
 // engineFiles is a host's folder of what engines keep, and the engines.
@@ -94,25 +95,15 @@ func TestDescend(t *testing.T) {
 	}
 }
 
-func needsRoot(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return
-	}
-	if os.Getenv("REQUIRE_ROOT") != "" {
-		t.Fatal("needs root")
-	}
-	t.Skip("needs root")
-}
-
 // newCgroup makes one in another, or at the top.
 func newCgroup(t *testing.T, in, name string) string {
 	t.Helper()
 	if in == "" {
 		top, _, err := bpf.TopCgroup()
-		if err != nil || top == "/" {
-			t.Skipf("no cgroup2 is mounted: %v", err)
+		if err != nil {
+			t.Fatal(err)
 		}
+		requires.That(t, top != "/", "a cgroup2 that is mounted")
 		in = top
 	}
 	path := filepath.Join(in, name)
@@ -145,7 +136,7 @@ func finder(t *testing.T, texts ...string) *Finder {
 // TestFindCgroups finds units and containers wherever they are, and those that
 // come later.
 func TestFindCgroups(t *testing.T) {
-	needsRoot(t)
+	requires.Root(t)
 	unit := fmt.Sprintf("fault-test-%d.service", os.Getpid())
 	slice := newCgroup(t, "", fmt.Sprintf("fault-test-%d.slice", os.Getpid()))
 	first := newCgroup(t, slice, unit)
@@ -192,7 +183,7 @@ func TestFindCgroups(t *testing.T) {
 
 // TestNetns is that of a process in a container.
 func TestNetns(t *testing.T) {
-	needsRoot(t)
+	requires.Root(t)
 	folder := newCgroup(t, "", fmt.Sprintf("fault-test-%d-netns", os.Getpid()))
 	box := newCgroup(t, folder, id)
 	cmd := exec.Command("sleep", "60")

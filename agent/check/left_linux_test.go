@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/faultproxy/fault/bpf"
+	"github.com/faultproxy/fault/internal/requires"
 )
 
 // TestLeftBehind is a program that stays although no process holds it: by a
@@ -22,12 +23,8 @@ func TestLeftBehind(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if os.Geteuid() != 0 || top == "/" {
-		if os.Getenv("REQUIRE_ROOT") != "" {
-			t.Fatal("needs root and cgroup2")
-		}
-		t.Skip("needs root and cgroup2")
-	}
+	requires.Root(t)
+	requires.That(t, top != "/", "a cgroup2 that is mounted")
 	cgroup, err := os.MkdirTemp(top, "fault-check-test-")
 	if err != nil {
 		t.Fatal(err)

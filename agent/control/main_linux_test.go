@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/internal/requires"
 )
 
 // patience bounds every wait.
@@ -85,12 +86,7 @@ func as(t *testing.T, uid int, role, name string) *exec.Cmd {
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if uid != os.Geteuid() {
-		if os.Geteuid() != 0 {
-			if os.Getenv("REQUIRE_ROOT") != "" {
-				t.Fatal("needs root")
-			}
-			t.Skip("needs root")
-		}
+		requires.Root(t)
 		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(uid)}
 	}
 	return cmd

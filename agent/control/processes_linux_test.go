@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/faultproxy/fault/internal/processtest"
 )
 
 // agentProcess is an agent of its own process, of a user.
@@ -60,34 +59,10 @@ func agentProcess(t *testing.T, uid int, flags ...uintptr) Peer {
 	return Peer{}
 }
 
-// halt stops a process, all of it.
-func halt(t *testing.T, pid int) {
-	t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		states, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		running := slices.ContainsFunc(states, func(path string) bool {
-			text, err := os.ReadFile(path)
-			return err == nil && !strings.Contains(string(text), ") T ")
-		})
-		if !running {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d does not stop", pid)
-		}
-	}
-}
-
 // TestStoppedAgent is found, and does not answer.
 func TestStoppedAgent(t *testing.T) {
 	peer := agentProcess(t, os.Geteuid())
-	halt(t, peer.PID)
+	processtest.Halt(t, peer.PID)
 	if found, err := find(t.Context(), peer.name); err != nil || found != peer {
 		t.Errorf("%+v and %v, want %+v", found, err, peer)
 	}

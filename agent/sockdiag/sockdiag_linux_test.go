@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultproxy/fault/internal/requires"
 	"github.com/faultproxy/fault/netns"
 )
 
@@ -83,12 +84,7 @@ func dialMapped(to netip.AddrPort) (*net.TCPConn, error) {
 
 func newNS(t *testing.T) *netns.NS {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		if os.Getenv("REQUIRE_ROOT") != "" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	requires.Root(t)
 	ns, err := netns.New()
 	if err != nil {
 		t.Fatal(err)

@@ -14,25 +14,9 @@ import (
 	"time"
 
 	"github.com/creack/pty"
-)
 
-// needsTools skips a test that cannot run here; where that must not happen, it
-// fails it.
-func needsTools(t *testing.T, tools ...string) {
-	t.Helper()
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err == nil {
-			continue
-		}
-		if _, err := os.Stat(tool); err == nil {
-			continue
-		}
-		if os.Getenv("REQUIRE_ROOT") != "" {
-			t.Fatalf("missing here: %s", tool)
-		}
-		t.Skipf("needs %s", tool)
-	}
-}
+	"github.com/faultproxy/fault/internal/requires"
+)
 
 // binaryDir is a folder with the program, named as users name it.
 func binaryDir(t *testing.T) string {
@@ -193,14 +177,16 @@ var explanations = []pressed{
 
 func TestBashCompletes(t *testing.T) {
 	const library = "/usr/share/bash-completion/bash_completion"
-	needsTools(t, "bash", library)
+	requires.Tools(t, "bash")
+	_, err := os.Stat(library)
+	requires.That(t, err == nil, library)
 	s := startShell(t, binaryDir(t), "bash", "--norc", "--noprofile", "-i")
 	s.types(t, "bind 'set bell-style none'; . "+library+"; . <(fault completion bash); echo re''ady\r", "ready")
 	completesInteractively(t, s, "\t\t") // the second lists
 }
 
 func TestZshCompletes(t *testing.T) {
-	needsTools(t, "zsh")
+	requires.Tools(t, "zsh")
 	s := startShell(t, binaryDir(t), "zsh", "-f", "-i")
 	s.types(t, "autoload -U compinit; compinit -u -D; . <(fault completion zsh); LISTMAX=1000; unsetopt beep; echo re''ady\r", "ready")
 	completesInteractively(t, s, "\t")
@@ -217,7 +203,7 @@ func completesInteractively(t *testing.T, s *interactive, tab string) {
 
 // TestFishCompletes asks fish what it would show. It has no active help.
 func TestFishCompletes(t *testing.T) {
-	needsTools(t, "fish")
+	requires.Tools(t, "fish")
 	dir := binaryDir(t)
 	for _, c := range completions(t) {
 		cmd := exec.Command("fish", "--no-config", "-c", fmt.Sprintf("fault completion fish | source; complete -C '%s'", c.line))

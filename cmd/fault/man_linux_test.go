@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/faultproxy/fault/internal/requires"
 )
 
 // manPages are fault(1) and fault-run(1) as they are made for a release.
@@ -41,7 +43,7 @@ func withoutComplaint(t *testing.T, args ...string) string {
 // TestManPages are understood without a warning, have their sections, and every
 // flag with its variables and paragraph.
 func TestManPages(t *testing.T) {
-	needsTools(t, "man", "groff", "lexgrog")
+	requires.Tools(t, "man", "groff", "lexgrog")
 	pages := make(map[string]string)
 	for name, path := range manPages(t) {
 		pages[name] = withoutComplaint(t, "man", "--warnings", "-l", path)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/faultproxy/fault/agent/control"
 	"github.com/faultproxy/fault/agent/event"
+	"github.com/faultproxy/fault/internal/processtest"
 )
 
 // expect runs a command line and compares. Standard error may go on.
@@ -70,7 +71,7 @@ func TestOneAgent(t *testing.T) {
 		t.Errorf("%s is %+v, %v", o.stdout, object, err)
 	}
 
-	halt(t, pid)
+	processtest.Halt(t, pid)
 	expect(t, "status", 0, fmt.Sprintf("%d\t-\t-\t-\t-\t-\t-\t-\t-\n", pid), fmt.Sprintf("warning: fault[%d] did not answer within 2s\n", pid))
 	expect(t, "pause", 1, "", fmt.Sprintf("error: fault[%d] did not answer within 2s\nhint: if it is stopped, `kill -CONT %[1]d` lets it go on\n", pid))
 	if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {

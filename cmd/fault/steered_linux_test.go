@@ -7,8 +7,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,10 +16,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/faultproxy/fault/agent/control"
+	"github.com/faultproxy/fault/internal/requires"
 )
-
-// patience bounds every wait.
-const patience = 30 * time.Second
 
 // roleVariable says what this test binary is, if not a test.
 const roleVariable = "FAULT_TEST_ROLE"
@@ -132,12 +128,7 @@ func inNamespace(t *testing.T) bool {
 	if os.Getenv(variable) != "" {
 		return true
 	}
-	if os.Geteuid() != 0 {
-		if os.Getenv("REQUIRE_ROOT") != "" {
-			t.Fatal("needs root")
-		}
-		t.Skip("needs root")
-	}
+	requires.Root(t)
 	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), variable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNET}
@@ -145,28 +136,4 @@ func inNamespace(t *testing.T) bool {
 		t.Errorf("in a network namespace of its own: %v\n%s", err, out)
 	}
 	return false
-}
-
-// halt stops a process, all of it.
-func halt(t *testing.T, pid int) {
-	t.Helper()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		states, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-		if err != nil {
-			t.Fatal(err)
-		}
-		running := slices.ContainsFunc(states, func(path string) bool {
-			text, err := os.ReadFile(path)
-			return err == nil && !strings.Contains(string(text), ") T ")
-		})
-		if !running {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("%d does not stop", pid)
-		}
-	}
 }

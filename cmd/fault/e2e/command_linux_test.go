@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/faultproxy/fault/internal/processtest"
 )
 
 // toDelay are the arguments of a run that is for a command.
@@ -204,7 +206,7 @@ func TestCommandAtTerminal(t *testing.T) {
 	cmd.Env = append(cmd.Env, "PS1=$ ", "TERM=dumb", "HISTFILE=")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = shell, shell, shell
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	var screen output
+	var screen processtest.Output
 	start(t, h, cmd)
 	shell.Close()
 	go func() { _, _ = io.Copy(&screen, terminal) }()

@@ -5,13 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
+
+	"github.com/faultproxy/fault/internal/requires"
 )
 
-// needs skips a test that cannot run here; where that must not happen, it
-// fails it.
+// needs is for a test that only root can run, with programs.
 func needs(t testing.TB, tools ...string) {
 	t.Helper()
 	var missing []string
@@ -23,13 +23,7 @@ func needs(t testing.TB, tools ...string) {
 			missing = append(missing, tool)
 		}
 	}
-	switch {
-	case len(missing) == 0:
-	case os.Getenv("REQUIRE_ROOT") != "":
-		t.Fatalf("missing here: %s", strings.Join(missing, ", "))
-	default:
-		t.Skipf("needs %s", strings.Join(missing, ", "))
-	}
+	requires.That(t, missing == nil, missing...)
 }
 
 // find gives the path of a program. Debian keeps those of PostgreSQL's server

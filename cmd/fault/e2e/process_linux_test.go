@@ -7,34 +7,17 @@ import (
 	"io"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/faultproxy/fault/internal/processtest"
 )
-
-// output is what a process has written so far.
-type output struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.String()
-}
 
 // process is a program that a test has started and will end.
 type process struct {
 	*exec.Cmd
-	stdout, stderr output
+	stdout, stderr processtest.Output
 	ended          chan struct{} // closed when it has
 }
 
@@ -75,7 +58,7 @@ func start(t testing.TB, h *host, cmd *exec.Cmd) *process {
 }
 
 // tail is the end of a long output.
-func tail(o *output) string {
+func tail(o *processtest.Output) string {
 	const most = 4000
 	text := o.String()
 	if len(text) > most {
@@ -115,7 +98,7 @@ func (p *process) signal(t testing.TB, s syscall.Signal) {
 }
 
 // contains says whether an output has a text in it by now.
-func contains(o *output, text string) bool { return strings.Contains(o.String(), text) }
+func contains(o *processtest.Output, text string) bool { return strings.Contains(o.String(), text) }
 
 // says waits until a process has written something to its standard output.
 func (p *process) says(t testing.TB, text string) {

@@ -1,12 +1,10 @@
 package view
 
 import (
-	"bytes"
 	"io"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -14,6 +12,8 @@ import (
 	"github.com/charmbracelet/x/ansi"
 	"github.com/creack/pty"
 	"golang.org/x/sys/unix"
+
+	"github.com/faultproxy/fault/internal/processtest"
 )
 
 // patience bounds what a test waits for.
@@ -27,33 +27,9 @@ type session struct {
 	other    *os.File // its side
 	before   unix.Termios
 	trace    string // a file that must not be written
-	said     collected
-	drawn    collected
+	said     processtest.Output
+	drawn    processtest.Output
 	exited   chan error
-}
-
-// collected collects what is written.
-type collected struct {
-	mu  sync.Mutex
-	all bytes.Buffer
-}
-
-func (o *collected) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.all.Write(p)
-}
-
-func (o *collected) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.all.String()
-}
-
-func (o *collected) reset() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.all.Reset()
 }
 
 // start starts the program in one of its modes, on a terminal that somebody

@@ -18,7 +18,7 @@ func TestOnTerminal(t *testing.T) {
 	s := start(t, "read", true)
 	s.draws("IPv4 and IPv6")
 	for i := range 20 {
-		s.drawn.reset()
+		s.drawn.Reset()
 		columns := 40 + (i*37)%140
 		s.resize(uint16(columns), uint16(10+(i*13)%40))
 		s.draws("running 1:")
@@ -29,7 +29,7 @@ func TestOnTerminal(t *testing.T) {
 	if i := strings.Index(s.drawn.String(), "\x1b[?1049l"); i >= 0 {
 		t.Error("left the alternate screen while the view is shown")
 	}
-	s.drawn.reset()
+	s.drawn.Reset()
 	s.resize(80, 24)
 	s.draws("running 1:")
 	s.types("\x1a")
@@ -69,7 +69,7 @@ func TestStops(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.drawn.reset()
+	s.drawn.Reset()
 	s.types("q")
 	s.draws("ending: 42 flows drain")
 	s.types("q")
@@ -116,7 +116,7 @@ func TestStillFrame(t *testing.T) {
 		s.until("look", func() bool { return looks() >= before+n })
 	}
 	more(3) // by which the first frame has been read to its end
-	s.drawn.reset()
+	s.drawn.Reset()
 	more(6)
 	if drawn := s.drawn.String(); drawn != "" {
 		t.Errorf("wrote %q, and nothing has changed", drawn)
@@ -169,7 +169,7 @@ func TestLentTerminal(t *testing.T) {
 	s.types("for the other\n")
 	// Now the view reads in vain, twice at least.
 	time.Sleep(3 * tick)
-	s.drawn.reset()
+	s.drawn.Reset()
 	s.signal(syscall.SIGUSR2)
 	s.says("back")
 	s.draws("IPv4 and IPv6")
