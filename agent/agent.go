@@ -194,9 +194,9 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	}
 	defer clock.Close()
 	r := newReporter(&cfg, cut, clock)
-	accepting := at.serve(r.server)
+	at.serve(r.server)
 	failed := func(err error) (Report, error) {
-		_ = at.stop(accepting)
+		_ = at.stop()
 		r.server.Drain(expired)
 		return Report{}, err
 	}
@@ -220,7 +220,7 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 	}
 	r.started()
 	defer cut.refreshes(ctx, cfg.Upstreams)()
-	defer cut.looks(ctx, cfg.Callers, r.warning)()
+	stopLooking := cut.looks(ctx, cfg.Callers, func(p *place) { at.serveAt(r.server, p) }, r.warning)
 	if cfg.Out != nil && (cfg.Screen != nil || cfg.Started != nil) {
 		cfg.Out.Flush(slowStart) // others write there from now on
 	}
@@ -231,7 +231,8 @@ func Run(ctx context.Context, cfg Config) (Report, error) {
 		cfg.Screen.Show(control)
 	}
 	reason := r.await(ctx, control)
-	return end(&cfg, control, at, accepting, reason)
+	stopLooking()
+	return end(&cfg, control, at, reason)
 }
 
 // say says what people are to know before there is a run.
@@ -282,7 +283,7 @@ func (e *SettingError) Unwrap() error { return e.Err }
 
 // end undoes the run: first the diversion, so that new connections go direct
 // at once, then the rest.
-func end(cfg *Config, control *Control, at *listeners, accepting <-chan error, reason Reason) (Report, error) {
+func end(cfg *Config, control *Control, at *listeners, reason Reason) (Report, error) {
 	r := control.run
 	lasted := r.endBegins()
 	err := r.cut.stop()
@@ -299,7 +300,7 @@ func end(cfg *Config, control *Control, at *listeners, accepting <-chan error, r
 		}
 	}()
 	r.cut.settle(drain, r.server)
-	err = errors.Join(err, at.stop(accepting))
+	err = errors.Join(err, at.stop())
 	r.server.Drain(drain)
 	close(finished)
 	return r.finish(reason, lasted, err != nil), err

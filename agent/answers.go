@@ -39,8 +39,8 @@ func (a answers) Status() control.Status {
 	if r.scene.proxy.IsValid() {
 		s.Listen = r.scene.proxy.String()
 	}
-	if r.scene.intercepts && (len(r.cfg.Netns) > 0 || len(r.scene.places) > 1) {
-		for _, p := range r.cut.staying() {
+	if places := r.cut.staying(); len(r.cfg.Netns) > 0 || len(places) > 1 {
+		for _, p := range places {
 			s.Netns = append(s.Netns, p.called())
 		}
 	}

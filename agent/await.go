@@ -71,7 +71,7 @@ const watchEvery = 500 * time.Millisecond
 
 // leaveAbandoned tells of network namespaces that have gone.
 func (r *reporter) leaveAbandoned(now time.Duration) time.Duration {
-	if len(r.cut.others()) == 0 {
+	if len(r.cut.others()) == 0 && len(r.cfg.Callers.Containers()) == 0 {
 		return faults.Never
 	}
 	for _, name := range r.cut.leaveAbandoned() {

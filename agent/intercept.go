@@ -42,8 +42,9 @@ type interception struct {
 	at       netip.AddrPort // where they are diverted to, in each of the places
 	log      *zap.Logger
 
-	mu     sync.Mutex
-	places []*place
+	mu        sync.Mutex
+	places    []*place
+	diverting bool // connections are let come
 }
 
 // prepare finds out what can be known before anything is opened.
@@ -215,12 +216,7 @@ func (i *interception) begin() error {
 	if i.programs == nil {
 		return nil
 	}
-	for _, p := range i.staying() {
-		if err := i.programs.Serve(p.listener, p.inode); err != nil && !errors.Is(err, net.ErrClosed) { // left just now
-			return err
-		}
-	}
-	return nil
+	return i.divert(true)
 }
 
 // pause lets no more come for now.
@@ -229,12 +225,28 @@ func (i *interception) pause() error {
 		return nil
 	}
 	i.log.Warn("as many flows as descriptors allow: new connections go direct")
-	for _, p := range i.staying() {
-		if err := i.programs.Pause(p.listener); err != nil && !errors.Is(err, net.ErrClosed) {
+	return i.divert(false)
+}
+
+// divert lets connections come, or no more for now, in all places.
+func (i *interception) divert(on bool) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.diverting = on
+	for _, p := range i.places {
+		if err := i.divertAt(p); err != nil && !p.left {
 			return err
 		}
 	}
 	return nil
+}
+
+// divertAt does so in one place. The caller has locked mu.
+func (i *interception) divertAt(p *place) error {
+	if i.diverting {
+		return i.programs.Serve(p.listener, p.inode)
+	}
+	return i.programs.Pause(p.listener)
 }
 
 // stop lets no more come; those that came are still known.

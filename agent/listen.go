@@ -8,19 +8,22 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/faultproxy/fault/proxy"
 	"github.com/faultproxy/fault/proxy/mapping"
 )
 
 // listeners are the sockets at which a run is reached.
 type listeners struct {
-	unmap func() // ends the accepting at TCP mappings
+	unmap     func() // ends the accepting at TCP mappings
+	accepting errgroup.Group
 	// proxy is for connections that are diverted in our own network namespace
 	// and for clients that ask for a proxy; nil if there are neither.
 	proxy  *net.TCPListener
 	mapped []mapped
-	// places are other namespaces with a listener each, which is theirs to close.
-	places []*place
+	// cut has the places, which have a listener each, if they are not our own.
+	cut *interception
 }
 
 // mapped is a mapping and its socket, one of the two.
@@ -32,8 +35,8 @@ type mapped struct {
 
 // listen opens the sockets, all or none.
 func listen(ctx context.Context, cfg *Config, cut *interception) (*listeners, error) {
-	l := &listeners{}
-	err := l.listenTogether(ctx, cfg, cut)
+	l := &listeners{cut: cut}
+	err := l.listenTogether(ctx, cfg)
 	for _, m := range cfg.Mappings {
 		if err != nil {
 			break
@@ -61,46 +64,37 @@ const freePorts = 16
 
 // listenTogether opens the listeners of the proxy and of the places, of which
 // those at which connections are diverted have one address.
-func (l *listeners) listenTogether(ctx context.Context, cfg *Config, cut *interception) error {
-	at, err := cut.diverted(cfg)
+func (l *listeners) listenTogether(ctx context.Context, cfg *Config) error {
+	at, err := l.cut.diverted(cfg)
 	if err != nil {
 		return err
 	}
 	for try := 1; ; try++ {
 		port := cfg.Proxy.Port()
-		if cut.own() != nil || !cfg.NoProxy {
+		own := l.cut.own()
+		if own != nil || !cfg.NoProxy {
 			if l.proxy, err = listenTCP(ctx, "tcp4", cfg.Proxy.String(), ""); err != nil {
 				return err
 			}
 			port = addrPort(l.proxy.Addr()).Port()
 		}
-		l.places = cut.others()
-		for _, p := range l.places {
-			if err = p.listen(ctx, netip.AddrPortFrom(at, port)); err != nil {
+		for _, p := range l.cut.others() {
+			if err = l.cut.listen(ctx, p, netip.AddrPortFrom(at, port)); err != nil {
 				break
 			}
 			port = addrPort(p.listener.Addr()).Port()
 		}
 		if err == nil {
-			cut.at = netip.AddrPortFrom(at, port)
-			cut.listen(l)
+			l.cut.at = netip.AddrPortFrom(at, port)
+			if own != nil {
+				own.listener = l.proxy
+			}
 			return nil
 		}
 		if cfg.Proxy.Port() != 0 || try == freePorts || !errors.Is(err, syscall.EADDRINUSE) {
 			return err
 		}
 		l.closeProxies()
-	}
-}
-
-// listen tells the places where their listeners are.
-func (i *interception) listen(l *listeners) {
-	for _, p := range i.places {
-		if p.inside == nil {
-			p.listener = l.proxy
-		} else {
-			p.proxy.Listener = p.listener
-		}
 	}
 }
 
@@ -124,41 +118,40 @@ func listenUDP(ctx context.Context, m mapping.Mapping) (*net.UDPConn, error) {
 	return c.(*net.UDPConn), nil
 }
 
-// serve has a server accept at all of them. What it returns gives the error of
-// each once no more is accepted there.
-func (l *listeners) serve(s *proxy.Server) <-chan error {
+// serve has a server accept at all of them, until stop is called.
+func (l *listeners) serve(s *proxy.Server) {
 	s.Start()
-	ended := make(chan error, 1+len(l.places)+len(l.mapped))
 	var accepting context.Context
 	accepting, l.unmap = context.WithCancel(context.Background())
-	go func() {
-		if l.proxy == nil {
-			ended <- nil
-			return
-		}
-		ended <- s.Serve(l.proxy)
-	}()
-	for _, p := range l.places {
-		go func() { ended <- s.ServeAt(p.proxy) }()
+	if l.proxy != nil {
+		l.accepting.Go(func() error { return s.Serve(l.proxy) })
+	}
+	for _, p := range l.cut.others() {
+		l.serveAt(s, p)
 	}
 	for _, m := range l.mapped {
-		go func() {
+		l.accepting.Go(func() error {
 			if m.udp != nil {
-				ended <- s.ServeDatagrams(m.udp, m.Mapping)
-			} else {
-				ended <- s.ServeMapping(accepting, m.tcp, m.Mapping)
+				return s.ServeDatagrams(m.udp, m.Mapping)
 			}
-		}()
+			return s.ServeMapping(accepting, m.tcp, m.Mapping)
+		})
 	}
-	return ended
 }
 
-// stop ends the accepting. What was diverted a moment before is still taken.
-func (l *listeners) stop(ended <-chan error) error {
+// serveAt has it accept in a place that is not our own, until that is left.
+func (l *listeners) serveAt(s *proxy.Server, p *place) {
+	l.accepting.Go(func() error { return s.ServeAt(p.proxy) })
+}
+
+// stop ends the accepting. What was diverted a moment before is still taken. The
+// error is that of the first that could not accept any more.
+func (l *listeners) stop() error {
+	places := l.cut.others()
 	if l.proxy != nil {
 		_ = l.proxy.SetDeadline(time.Now().Add(backlogTime))
 	}
-	for _, p := range l.places {
+	for _, p := range places {
 		_ = p.listener.SetDeadline(time.Now().Add(backlogTime)) // unless it was left
 	}
 	for _, m := range l.mapped {
@@ -167,23 +160,19 @@ func (l *listeners) stop(ended <-chan error) error {
 		}
 	}
 	l.unmap()
-	var err error
-	for range 1 + len(l.places) + len(l.mapped) {
-		err = errors.Join(err, <-ended)
-	}
+	err := l.accepting.Wait()
 	if l.proxy != nil {
 		err = errors.Join(err, l.proxy.Close())
 	}
-	for _, p := range l.places {
+	for _, p := range places {
 		_ = p.listener.Close() // may have been left
 	}
 	return err
 }
 
-// explicitOnly closes the sockets that turned out to be of no use, as nothing is
-// intercepted. Those of the places are closed.
+// explicitOnly closes the socket that turned out to be of no use, as nothing is
+// intercepted.
 func (l *listeners) explicitOnly(cfg *Config) {
-	l.places = nil
 	if cfg.NoProxy && l.proxy != nil {
 		l.proxy.Close()
 		l.proxy = nil
@@ -196,7 +185,7 @@ func (l *listeners) closeProxies() {
 		l.proxy.Close()
 		l.proxy = nil
 	}
-	for _, p := range l.places {
+	for _, p := range l.cut.others() {
 		if p.listener != nil {
 			p.listener.Close()
 			p.listener = nil

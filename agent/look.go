@@ -2,6 +2,9 @@ package agent
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"time"
 
 	"go.uber.org/zap"
@@ -48,14 +51,15 @@ func (i *interception) findAgain(ctx context.Context) error {
 	return err
 }
 
-// looks goes on to look for callers, until ctx ends or stop is called. It warns of
-// containers that are where nothing is intercepted.
-func (i *interception) looks(ctx context.Context, set callers.Set, warn func(warning)) (stop func()) {
+// looks goes on to look for callers, until ctx ends or stop is called. Where
+// containers come to be in network namespaces of their own it intercepts there,
+// too, and has serve accept; warn is told.
+func (i *interception) looks(ctx context.Context, set callers.Set, serve func(*place), warn func(warning)) (stop func()) {
 	if i.finder == nil || i.programs == nil || !i.finder.Changes(i.programs.Follows() == nil) {
 		return func() {}
 	}
 	containers := set.Containers()
-	told := make(map[callers.Selector]uint64) // the namespace of each that was told of
+	refused := make(map[uint64]int) // how many times a namespace did
 	return repeat(ctx, lookTime, func(ctx context.Context) {
 		if err := i.findAgain(ctx); err != nil && ctx.Err() == nil {
 			i.log.Warn("look for callers", zap.Error(err))
@@ -65,14 +69,45 @@ func (i *interception) looks(ctx context.Context, set callers.Set, warn func(war
 			if !ok {
 				continue
 			}
-			if inode, is := i.elsewhere(path); is && told[c] != inode {
-				told[c] = inode
+			inode, is := i.elsewhere(path)
+			if !is {
+				continue
+			}
+			joined, err := i.join(ctx, namespace{string(c.Kind), c.Value, path}, serve)
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				if refused[inode]++; refused[inode] == patientLooks {
+					warn(keptOut(c, err))
+				}
+			case joined:
 				warn(warning{
-					code: "container-netns",
-					text: lines.Shown(c.String(), shownCaller) + " has a network namespace that is not one of this run: its connections are left alone",
-					hint: "start the run when the container is there",
+					code: "netns-joined",
+					text: fmt.Sprintf("the network namespace of %s is intercepted from now on", lines.Shown(c.String(), shownCaller)),
 				})
 			}
 		}
 	})
+}
+
+// patientLooks is how many times a namespace may refuse before that is told: while
+// its container starts it is not ready yet.
+const patientLooks = int(2 * time.Second / lookTime)
+
+// keptOut says that nothing can be intercepted where a container is.
+func keptOut(c callers.Selector, err error) warning {
+	w := warning{
+		code: "container-netns",
+		hint: "start the run when the container is there",
+	}
+	if setting, ok := errors.AsType[*SettingError](err); ok {
+		err = setting.Err
+		if os.Geteuid() == 0 {
+			w.hint = setting.Hint
+		}
+	}
+	w.text = fmt.Sprintf("%s has a network namespace that is not one of this run, and its connections are left alone: %s",
+		lines.Shown(c.String(), shownCaller), lines.Shown(err.Error(), shownError))
+	return w
 }

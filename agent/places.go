@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"go.uber.org/zap"
@@ -67,8 +68,8 @@ func (p *place) do(f func() error) error {
 	return p.inside.Do(f)
 }
 
-// listen opens a listener in another namespace.
-func (p *place) listen(ctx context.Context, at netip.AddrPort) error {
+// listen opens a listener in a namespace that is not our own.
+func (i *interception) listen(ctx context.Context, p *place, at netip.AddrPort) error {
 	err := p.inside.Do(func() (err error) {
 		if lo, err := net.InterfaceByName("lo"); err == nil && lo.Flags&net.FlagUp == 0 { // to listen would do no good
 			return &SettingError{
@@ -82,6 +83,10 @@ func (p *place) listen(ctx context.Context, at netip.AddrPort) error {
 	var failed *ListenError
 	if errors.As(err, &failed) {
 		failed.Netns = p.called()
+	}
+	p.proxy = &proxy.Place{
+		Listener: p.listener, Socket: p.inside.Socket,
+		Origin: func(c net.Conn) (proxy.Intercepted, bool, error) { return i.origin(p, c) },
 	}
 	return err
 }
@@ -120,15 +125,9 @@ func (i *interception) own() *place {
 	return nil
 }
 
-// others are those that are not our own.
+// others are those that are not our own, and have not been left.
 func (i *interception) others() []*place {
-	var others []*place
-	for _, p := range i.places {
-		if p.inside != nil {
-			others = append(others, p)
-		}
-	}
-	return others
+	return slices.DeleteFunc(i.staying(), func(p *place) bool { return p.inside == nil })
 }
 
 // enter gets into the network namespaces that are meant.
@@ -148,9 +147,6 @@ func (i *interception) enter(ctx context.Context, cfg *Config) error {
 		return i.refused(cfg, err)
 	}
 	i.places, i.unseen, err = openPlaces(append(all, containers...))
-	for _, p := range i.others() {
-		p.proxy = &proxy.Place{Origin: func(c net.Conn) (proxy.Intercepted, bool, error) { return i.origin(p, c) }, Socket: p.inside.Socket}
-	}
 	return err
 }
 
@@ -232,8 +228,8 @@ func (i *interception) staying() []*place {
 // called.
 func (i *interception) leaveAbandoned() []string {
 	var names []string
-	for _, p := range i.staying() {
-		if p.inside == nil || !p.inside.Abandoned() {
+	for _, p := range i.others() {
+		if !p.inside.Abandoned() {
 			continue
 		}
 		i.mu.Lock()
@@ -250,11 +246,14 @@ func (i *interception) leaveAbandoned() []string {
 	return names
 }
 
-// leave closes what is open in the places; it may be called again.
+// leave closes what is open in the places, of which there are none then.
 func (i *interception) leave() {
 	for _, p := range i.staying() {
 		p.close()
 	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.places = nil
 }
 
 // namespaces are the places for programs.

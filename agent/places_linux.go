@@ -1,8 +1,10 @@
 package agent
 
 import (
+	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -131,6 +133,46 @@ func netnsError(a namespace, err error) *SettingError {
 // setcapNetns is the command that gives a binary what it needs, with what enters
 // network namespaces.
 const setcapNetns = `sudo setcap cap_bpf,cap_net_admin,cap_net_raw,cap_perfmon,cap_sys_admin+ep "$(command -v fault)"`
+
+// join intercepts in one more network namespace from now on, in the way of those of
+// the start. It has serve accept there. Nothing is done, without an error, if the
+// namespace has ended just now.
+func (i *interception) join(ctx context.Context, a namespace, serve func(*place)) (done bool, err error) {
+	found, unseen, err := openPlaces([]namespace{a})
+	switch {
+	case err != nil:
+		return false, err
+	case len(unseen) > 0:
+		return false, netnsError(a, unix.EACCES)
+	case len(found) == 0:
+		return false, nil
+	}
+	p := found[0]
+	defer func() {
+		if !done {
+			p.close()
+		}
+	}()
+	if p.inside == nil {
+		return false, errors.New("it is that of the agent, which was not asked for")
+	}
+	if err := i.listen(ctx, p, i.at); err != nil {
+		return false, err
+	}
+	if i.holder != nil {
+		if err := p.openRaw(); err != nil {
+			return false, err
+		}
+		if err := i.holder.Hold(p.listener, p.inode, p.raw); err != nil {
+			return false, err
+		}
+	}
+	serve(p)
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.places = append(slices.DeleteFunc(i.places, func(p *place) bool { return p.left }), p)
+	return true, i.divertAt(p)
+}
 
 // elsewhere says whether what is at a path is a network namespace in which
 // nothing is intercepted. It may be that this user cannot know.

@@ -2,7 +2,10 @@
 
 package agent
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // NamedNetns are none here.
 func NamedNetns() []string { return nil }
@@ -11,5 +14,9 @@ func NamedNetns() []string { return nil }
 func CheckNetns(string) error { return nil }
 
 func openPlaces([]namespace) ([]*place, []namespace, error) { return nil, nil, errors.ErrUnsupported }
+
+func (i *interception) join(context.Context, namespace, func(*place)) (bool, error) {
+	return false, errors.ErrUnsupported
+}
 
 func (i *interception) elsewhere(string) (uint64, bool) { return 0, false }

@@ -183,8 +183,5 @@ func (m Match) String() string {
 	case m.Kind == ExceptProcess:
 		return "no process yet"
 	}
-	if m.Kind == Container { // what it is in cannot be entered then
-		return "nothing yet: waits for it, if it has no network namespace of its own"
-	}
 	return "nothing yet: waits for it"
 }

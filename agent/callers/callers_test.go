@@ -64,14 +64,13 @@ func TestSelects(t *testing.T) {
 
 func TestMatchSays(t *testing.T) {
 	for want, m := range map[string]Match{
-		"nothing yet: waits for it": {Selector: Selector{Kind: Unit}},
-		"nothing yet: waits for it, if it has no network namespace of its own": {Selector: Selector{Kind: Container}},
-		"no process yet: waits for one":                                        {Selector: Selector{Kind: Unit}, Present: true},
-		"1 process now":                                                        {Selector: Selector{Kind: PID}, Processes: 1, Present: true},
-		"5 processes now":                                                      {Selector: Selector{Kind: Process}, Processes: 5, Present: true},
-		"no process yet":                                                       {Selector: Selector{Kind: ExceptProcess}},
-		"starts now":                                                           {Selector: Selector{Kind: Command}, Present: true},
-		"is there, and who runs it cannot be seen":                             {Selector: Selector{Kind: Unit}, Processes: -1, Present: true},
+		"nothing yet: waits for it":                {Selector: Selector{Kind: Unit}},
+		"no process yet: waits for one":            {Selector: Selector{Kind: Unit}, Present: true},
+		"1 process now":                            {Selector: Selector{Kind: PID}, Processes: 1, Present: true},
+		"5 processes now":                          {Selector: Selector{Kind: Process}, Processes: 5, Present: true},
+		"no process yet":                           {Selector: Selector{Kind: ExceptProcess}},
+		"starts now":                               {Selector: Selector{Kind: Command}, Present: true},
+		"is there, and who runs it cannot be seen": {Selector: Selector{Kind: Unit}, Processes: -1, Present: true},
 	} {
 		if got := m.String(); got != want {
 			t.Errorf("%+v: %q, want %q", m, got, want)

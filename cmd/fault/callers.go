@@ -55,7 +55,7 @@ func addCallerFlags(cmd *cobra.Command) *callerFlags {
 	add(callers.Container, "ID|NAME", "only this container",
 		"By its id, at least 6 digits of it, or its name: of Docker, Podman, containerd (nerdctl, Kubernetes), runc, systemd-nspawn or LXC. "+
 			"It may start later; one whose id an engine has to be asked for is noticed 0.25 s later. "+
-			"Its network namespace is intercepted as if `--netns` named it, if the container is there at the start; one that comes later with its own is left alone, and warned of.",
+			"Its network namespace is intercepted as if `--netns` named it, also if the container comes, or starts again, later: then some 0.25 s after its start, and if fault runs as root.",
 		containerNames, "FAULT_CONTAINER")
 	add(callers.ExceptProcess, "NAME|PATH", "never these processes",
 		"As `--process`. It wins over all other callers; alone, it leaves out these of all.",

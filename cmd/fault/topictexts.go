@@ -72,10 +72,10 @@ that of its first thread, as /proc/PID/comm has it.
 
 A unit or container is known by its cgroup, of cgroup2. Names of
 containers are those of Docker, Podman, containerd, runc, LXC and
-systemd-nspawn. The network namespace of a container that is there at
-the start is intercepted, as if --netns named it. One that comes, or
-starts again, later with a network namespace of its own is left alone,
-and a warning says so.
+systemd-nspawn. The network namespace of a container is intercepted,
+as if --netns named it. Of one that comes, or starts again, later that
+begins some 0.25 s after its start, which a line tells, and it takes
+root: without, a warning says that the container is left alone.
 
 A COMMAND is affected by whatever it connects to, unless --upstream
 says else. It runs in a cgroup of its own, which is removed at the end.

@@ -110,7 +110,7 @@ func TestCallerContainer(t *testing.T) {
 			t.Errorf("found %+v, want %+v", got, want)
 		}
 	}
-	a.says(t, "container "+later+": nothing yet: waits for it, if it has no network namespace of its own\n")
+	a.says(t, "container "+later+": nothing yet: waits for it\n")
 	boxes[later] = c.container(later)
 	diverted := 0
 	// An engine says a little later than its container starts where that is.
@@ -134,33 +134,49 @@ func TestCallerContainer(t *testing.T) {
 	c.checked(a, diverted)
 }
 
-// TestCallerContainerNetwork selects a container that has a network namespace of
-// its own, which is intercepted then, and not its neighbour, in that or another.
-// Of one that comes later it is told that it is left alone.
+// TestCallerContainerNetwork selects containers that have network namespaces of their
+// own, which are intercepted then, and not their neighbours, in those or others. One
+// comes later, one is started again, and one cannot be reached at first.
 func TestCallerContainerNetwork(t *testing.T) {
-	needs(t, "runc")
+	needs(t, "runc", "ip")
 	c := newCallers(t)
 	beside := func() *host { return newClient(t, c.server) }
 	name := func(what string) string { return fmt.Sprintf("fault-e2e-%d-net-%s", os.Getpid(), what) }
-	own, others := beside(), beside()
+	own, others, last := beside(), beside(), beside()
 	web := c.containerOn(own, name("web"))
 	neighbours := map[string]*container{
 		"a neighbour": c.containerOn(others, name("db")), "one that shares its network": c.containerOn(own, name("sidecar")),
 	}
-	later := name("later")
+	later, closed := name("later"), name("closed")
 	path, events := eventsFile(t)
-	a := c.h.run(t, "--with-latency", "--latency-mean", "50", "--upstream", "192.0.2.10,2001:db8::10", events, "--container", web.name+","+later)
+	a := c.h.run(t, "--with-latency", "--latency-mean", "50", "--upstream", "192.0.2.10,2001:db8::10", events, "--container", web.name+","+later+","+closed)
 	begun := awaitStart(t, path).Interception
 	want := []event.Namespace{{Name: "self", Netns: c.h.ns.Inode()}, {Name: "container " + web.name, Netns: own.ns.Inode()}}
 	if !slices.Equal(begun.Namespaces, want) {
 		t.Errorf("it intercepts in %+v, want %+v", begun.Namespaces, want)
 	}
-	a.says(t, "container "+later+": nothing yet: waits for it, if it has no network namespace of its own\n")
-	if got := web.sees(c); got != "diverted" {
-		t.Errorf("the container: %s", got)
+	a.says(t, "container "+later+": nothing yet: waits for it\n")
+	var told []string
+	tells := func(code, text string) {
+		t.Helper()
+		told = append(told, text)
+		eventually(t, text, func() bool { return len(readEvents(t, path).warnings) >= len(told) })
+		if all := readEvents(t, path).warnings; len(all) != len(told) || all[len(all)-1].Code != code || all[len(all)-1].Text != text {
+			t.Errorf("the warnings are %+v", all)
+		}
 	}
-	neighbours["a later one"] = c.containerOn(others, later)
-	eventually(t, "it is told that the later one is left alone", func() bool { return len(readEvents(t, path).warnings) > 0 })
+	matched := 0
+	affects := func(what string, box *container) {
+		t.Helper()
+		if got := box.sees(c); got != "diverted" {
+			t.Errorf("%s: %s", what, got)
+		}
+		matched += len(c.addresses)
+	}
+	affects("the container", web)
+	boxLater := c.containerOn(others, later)
+	tells("netns-joined", "the network namespace of container "+later+" is intercepted from now on")
+	affects("a later one", boxLater)
 	for what, box := range neighbours {
 		if got := box.sees(c); got != "direct" {
 			t.Errorf("%s: %s", what, got)
@@ -169,27 +185,33 @@ func TestCallerContainerNetwork(t *testing.T) {
 	if got := c.curlAt(own); got != "direct" {
 		t.Errorf("a program in its network: %s", got)
 	}
+
 	answer(t, nil, program(t, "runc", "delete", "--force", web.name))
 	web.await(t)
-	c.containerOn(others, web.name)
-	eventually(t, "it is told that it has another network", func() bool { return len(readEvents(t, path).warnings) > 1 })
+	again := c.containerOn(last, web.name)
+	tells("netns-joined", "the network namespace of container "+web.name+" is intercepted from now on")
+	affects("one that was started again", again)
+
+	without := beside()
+	answer(t, without, program(t, "ip", "link", "set", "lo", "down"))
+	boxClosed := c.containerOn(without, closed)
+	tells("container-netns", "container "+closed+" has a network namespace that is not one of this run, and its connections are left alone: its loopback device is down, and connections could not get to us")
+	if got := boxClosed.sees(c); got != "direct" {
+		t.Errorf("one without a loopback device: %s", got)
+	}
+	answer(t, without, program(t, "ip", "link", "set", "lo", "up"))
+	tells("netns-joined", "the network namespace of container "+closed+" is intercepted from now on")
+	affects("one with a loopback device", boxClosed)
+
 	a.signal(t, syscall.SIGTERM)
 	a.endsWithin(t, patience, 0)
-	all := readEvents(t, path)
-	for i, name := range []string{later, web.name} {
-		told := "container " + name + " has a network namespace that is not one of this run: its connections are left alone"
-		if w := all.warnings[i]; w.Code != "container-netns" || w.Text != told {
-			t.Errorf("the warning is %+v", w)
-		}
-		if text := a.stderr.String(); !strings.Contains(text, "warning: "+told+"\n") {
-			t.Errorf("standard error: %s", text)
+	for _, text := range told {
+		if said := a.stderr.String(); !strings.Contains(said, "warning: "+text+"\n") {
+			t.Errorf("standard error: %s", said)
 		}
 	}
-	if len(all.warnings) != 2 {
-		t.Errorf("the warnings are %+v", all.warnings)
-	}
-	if s := all.summary(t); s.Flows.Matched != uint64(len(c.addresses)) || s.Flows.Passed != 0 || s.LeftAlone["other-netns"] != uint64(len(c.addresses)) {
-		t.Errorf("the summary is %+v", s)
+	if s := readEvents(t, path).summary(t); s.Flows.Matched != uint64(matched) || s.Flows.Passed != 0 || s.LeftAlone["other-netns"] != uint64(len(c.addresses)) {
+		t.Errorf("the summary is %+v, want %d matched", s, matched)
 	}
 }
 
