@@ -62,17 +62,16 @@ python = $(firstword $(wildcard /usr/bin/python3) python3)
 
 .PHONY: experiments
 experiments: build .venv/requirements.txt ## run examples/chaostoolkit with the real toolkit, in a lab (asks for sudo)
-	$(sudo) scripts/experiments.sh
+	$(sudo) nice -n -5 scripts/experiments.sh
 
-# Experiments mostly wait, which leaves the processors to the compiler and the
-# fuzzer. Of the kernels those are booted that lack something; test-kernels
-# alone has them all.
+# Experiments mostly wait, which leaves the processors to the compiler, the fuzzer
+# and the guests, before which they go. Of the kernels those are booted that lack
+# something; test-kernels alone has them all.
 .PHONY: check
 check: ## all of CI: install what the tests need (Debian, Ubuntu), then run everything
 	$(sudo) scripts/setup.sh all
 	$(MAKE) lint fresh build test-root bench-short
-	$(MAKE) --jobs 3 --output-sync experiments cross fuzz
-	$(MAKE) test-kernels K="5.10 6.1"
+	$(MAKE) --jobs 4 --output-sync experiments cross fuzz test-kernels K="5.10 6.1"
 
 .PHONY: test-kernels
 test-kernels: ## run the BPF and interception tests on old and new kernels, in qemu
