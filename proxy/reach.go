@@ -48,8 +48,8 @@ func (s *Server) reach(ctx context.Context, f *Flow, wait faults.Wait, address s
 	}
 	a := &attempt{server: s, flow: f, life: life{stop: ctx.Done(), ending: s.ending}, made: s.Plan.Connect(f.ID, s.Clock.Now(), wait)}
 	conn, err := a.dial(ctx, address, like)
-	if ctx.Err() != nil || errors.Is(err, ErrEnded) {
-		return conn, err // and nobody waits any more
+	if err != nil && (ctx.Err() != nil || errors.Is(err, ErrEnded)) {
+		return nil, err // and nobody waits any more
 	}
 	if unanswered := a.await(a.made.Answer(s.Clock.Now())); unanswered != nil {
 		if conn != nil {
