@@ -5,12 +5,12 @@
 # kernel makes a difference. Fails where a test failed, where a guest ended
 # without a result, and where no kernel at all could be had.
 # Environment: PACKAGES, TEST_ARGS (as -test.run=Connect), TIMEOUT (seconds a
-# guest, 400), JOBS (guests side by side, 2), LOGS (a folder to keep the logs
+# guest, 500), JOBS (guests side by side, 2), LOGS (a folder to keep the logs
 # in; without it they stay only after a failure), and fetch.sh's and guest.sh's.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
-export TIMEOUT="${TIMEOUT:-400}" HOME="${HOME:-/var/tmp}"
+export TIMEOUT="${TIMEOUT:-500}" HOME="${HOME:-/var/tmp}"
 start=$(date +%s)
 
 for tool in go qemu-system-x86_64; do
