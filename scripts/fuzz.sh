@@ -16,7 +16,7 @@ export cache
 for package in $(go list ./...); do
 	grep -qs '^func Fuzz' "$(go list -f '{{.Dir}}' "$package")"/*_test.go || continue
 	binary=$binaries/$(echo "$package" | tr / _)
-	nice -n 19 go test -c -fuzz . -o "$binary" "$package"
+	go test -c -fuzz . -o "$binary" "$package"
 	for target in $("$binary" -test.list '^Fuzz'); do
 		echo "$package $(go list -f '{{.Dir}}' "$package") $binary $target"
 	done
