@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -79,6 +80,7 @@ func (i *Interception) shared() [sharedMaps]**ebpf.Map {
 // send gives away what was attached. Descriptors on their way are closed with
 // the socket.
 func (i *Interception) send(conn *net.UnixConn) error {
+	defer runtime.KeepAlive(i) // whose descriptors are closed with it
 	var fds []int
 	for _, m := range i.shared() {
 		fds = append(fds, (*m).FD())
