@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -9,12 +8,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/creack/pty"
 
+	"github.com/faultproxy/fault/internal/processtest"
 	"github.com/faultproxy/fault/internal/requires"
 )
 
@@ -40,9 +39,8 @@ func binaryDir(t *testing.T) string {
 // interactive is a shell at a terminal of 200 columns.
 type interactive struct {
 	terminal *os.File
-	mu       sync.Mutex
-	screen   bytes.Buffer // all that it wrote
-	seen     int          // of it, when the last line was begun
+	screen   processtest.Output // all that it wrote
+	seen     int                // of it, when the last line was begun
 }
 
 func startShell(t *testing.T, dir string, args ...string) *interactive {
@@ -58,7 +56,7 @@ func startShell(t *testing.T, dir string, args ...string) *interactive {
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		_, _ = io.Copy(s, terminal)
+		_, _ = io.Copy(&s.screen, terminal)
 	}()
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
@@ -69,26 +67,14 @@ func startShell(t *testing.T, dir string, args ...string) *interactive {
 	return s
 }
 
-func (s *interactive) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.screen.Write(p)
-}
-
 // shows is what it wrote since the last line was begun.
-func (s *interactive) shows() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return string(s.screen.Bytes()[s.seen:])
-}
+func (s *interactive) shows() string { return s.screen.String()[s.seen:] }
 
 // types writes keys, and waits until something is shown, which must not be what
 // was typed.
 func (s *interactive) types(t *testing.T, keys, until string) {
 	t.Helper()
-	s.mu.Lock()
-	s.seen = s.screen.Len()
-	s.mu.Unlock()
+	s.seen = len(s.screen.String())
 	if _, err := s.terminal.WriteString(keys); err != nil {
 		t.Fatal(err)
 	}
