@@ -234,7 +234,10 @@ func (i *interception) divert(on bool) error {
 	defer i.mu.Unlock()
 	i.diverting = on
 	for _, p := range i.places {
-		if err := i.divertAt(p); err != nil && !p.left {
+		if p.left {
+			continue
+		}
+		if err := i.divertAt(p); err != nil {
 			return err
 		}
 	}
