@@ -17,7 +17,8 @@ const (
 )
 
 // untouched is rows 1 and 2. Two cgroups differ in that the measured program is
-// attached to one. Of so small differences there are more rounds.
+// attached to one. So small a difference takes many rounds, which are short: what
+// else the host does then falls on both alike.
 func untouched(b *bench) error {
 	return onOneCPU(func() error {
 		return b.withServer(func(*bed) error {
@@ -38,15 +39,16 @@ func untouched(b *bench) error {
 func (b *bench) besides(cgroups map[string]*os.File) error {
 	targets := []target{{name: elsewhere, address: serverAddress}, {name: beside, address: serverAddress}}
 	measure := func(job load.Job) (results, error) {
-		return compare(b.times(3), targets, func(t target) (load.Result, error) {
-			job.To, job.WarmUp = t.address, b.lasting(50*time.Millisecond)
+		job.WarmUp, job.Window = b.lasting(10*time.Millisecond), b.lasting(30*time.Millisecond)
+		return compare(b.times(20), targets, func(t target) (load.Result, error) {
+			job.To = t.address
 			return b.do(job, cgroups[t.name])
 		})
 	}
 
 	if b.wants("1") {
 		for _, mode := range []load.Mode{load.Connects, load.StreamConnects} {
-			r, err := measure(load.Job{Mode: mode, Window: b.lasting(50 * time.Millisecond)})
+			r, err := measure(load.Job{Mode: mode})
 			if err != nil {
 				return err
 			}
@@ -63,7 +65,6 @@ func (b *bench) besides(cgroups map[string]*os.File) error {
 	for _, job := range []load.Job{
 		{Mode: load.Connections, Flows: 1}, {Mode: load.Bulk, Flows: 1}, {Mode: load.Messages, Flows: 1},
 	} {
-		job.Window = b.lasting(200 * time.Millisecond)
 		r, err := measure(job)
 		if err != nil {
 			return err
