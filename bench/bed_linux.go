@@ -108,11 +108,11 @@ func (b *bench) fault(flags ...string) *exec.Cmd {
 	return exec.Command(b.binary, append([]string{"run"}, flags...)...)
 }
 
-// withAgent runs f while the measured program is ready that was started with
-// the flags, and gives what it says of the run at its end.
-func (b *bench) withAgent(flags []string, f func() error) (summary, error) {
+// withAgent runs f while the measured program is ready, and gives what it says of
+// the run at its end.
+func (b *bench) withAgent(cmd *exec.Cmd, f func() error) (summary, error) {
 	ready := filepath.Join(b.dir, "ready")
-	cmd := b.fault(append([]string{"--json", "--ready-file", ready}, flags...)...)
+	cmd.Args = append(cmd.Args, "--json", "--ready-file", ready)
 	var events lastLine
 	cmd.Stdout = &events
 	err := b.withBed(func(on *bed) error {

@@ -4,7 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
+	"syscall"
 	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
 
 	"github.com/faultproxy/fault/bench/load"
 )
@@ -16,17 +22,23 @@ const (
 	elsewhere = "without"
 )
 
-// untouched is rows 1 and 2. Two cgroups differ in that the measured program is
-// attached to one. So small a difference takes many rounds, which are short: what
+// untouched is rows 1 and 2. Two cgroups differ in that the measured program has
+// its programs at one. So small a difference takes many rounds, which are short: what
 // else the host does then falls on both alike.
 func untouched(b *bench) error {
 	return onOneCPU(func() error {
 		return b.withServer(func(*bed) error {
 			return b.withCgroup(func(attached *os.File) error {
 				return b.withCgroup(func(plain *os.File) error {
-					flags := []string{"--transparent", "on", "--cgroup", attached.Name(), "--proxy-address", "127.0.0.1:0",
-						"--with-latency", "--latency-mean", "300", "--upstream", "192.0.2.0/24"}
-					_, err := b.withAgent(flags, func() error {
+					agent, err := below(attached, b.fault("--transparent", "on", "--proxy-address", "127.0.0.1:0",
+						"--with-latency", "--latency-mean", "300", "--upstream", "192.0.2.0/24"))
+					if err != nil {
+						return err
+					}
+					_, err = b.withAgent(agent, func() error {
+						if err := differ(attached, plain); err != nil {
+							return err
+						}
 						return b.besides(map[string]*os.File{beside: attached, elsewhere: plain})
 					})
 					return err
@@ -34,6 +46,40 @@ func untouched(b *bench) error {
 			})
 		})
 	})
+}
+
+// below has a program take a cgroup for the topmost one: it is in that, and sees
+// none above.
+func below(cgroup *os.File, cmd *exec.Cmd) (*exec.Cmd, error) {
+	root, err := cgroup2()
+	if err != nil {
+		return nil, err
+	}
+	// The kernel takes no file system twice in the same place.
+	const inside = `umount -l "$0" && mount -t cgroup2 none "$0" && exec "$@"`
+	args := append([]string{"--cgroup", "--mount", "sh", "-c", inside, root, cmd.Path}, cmd.Args[1:]...)
+	cmd = exec.Command("unshare", args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(cgroup.Fd())}
+	return cmd, nil
+}
+
+// differ makes sure that connect(2) runs one program more in a cgroup than in
+// another.
+func differ(attached, plain *os.File) error {
+	var runs [2]int
+	for i, cgroup := range []*os.File{plain, attached} {
+		found, err := link.QueryPrograms(link.QueryOptions{
+			Target: int(cgroup.Fd()), Attach: ebpf.AttachCGroupInet4Connect, QueryFlags: unix.BPF_F_QUERY_EFFECTIVE,
+		})
+		if err != nil {
+			return fmt.Errorf("look for the programs at %s: %w", cgroup.Name(), err)
+		}
+		runs[i] = len(found.Programs)
+	}
+	if runs[0]+1 != runs[1] {
+		return fmt.Errorf("%d programs are at %s, and %d at %s: want one more there", runs[0], plain.Name(), runs[1], attached.Name())
+	}
+	return nil
 }
 
 func (b *bench) besides(cgroups map[string]*os.File) error {
@@ -86,10 +132,10 @@ func starting(b *bench) error {
 	for range b.rounds {
 		err := b.withServer(func(*bed) error {
 			return b.withCgroup(func(dir *os.File) error {
-				flags := []string{"--transparent", "on", "--cgroup", dir.Name(), "--proxy-address", "127.0.0.1:0",
-					"--with-latency", "--latency-mean", "1", "--upstream", serverAddress}
+				agent := b.fault("--transparent", "on", "--cgroup", dir.Name(), "--proxy-address", "127.0.0.1:0",
+					"--with-latency", "--latency-mean", "1", "--upstream", serverAddress)
 				began := time.Now()
-				s, err := b.withAgent(flags, func() error {
+				s, err := b.withAgent(agent, func() error {
 					took[ours] = append(took[ours], milliseconds(time.Since(began)))
 					_, err := b.do(load.Job{Mode: load.Messages, To: serverAddress, Flows: 1, Window: time.Millisecond}, dir)
 					return err

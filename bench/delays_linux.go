@@ -99,7 +99,7 @@ func (b *bench) late(delay time.Duration, outstanding, precise bool) (late, floa
 			"--jitter-amplitude", number(milliseconds(amplitude)), "--jitter-frequency", "20")
 	}
 	var result load.Result
-	s, err := b.withAgent(flags, func() (err error) {
+	s, err := b.withAgent(b.fault(flags...), func() (err error) {
 		result, err = b.do(job, nil)
 		return err
 	})
