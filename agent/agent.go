@@ -266,7 +266,7 @@ type SettingError struct {
 	Err         error
 	// Hint says what to do.
 	Hint string
-	// Usage says that there is no such value, whatever the host has.
+	// Usage says that what was typed is at fault, and not the host.
 	Usage bool
 }
 

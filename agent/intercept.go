@@ -139,7 +139,7 @@ func (i *interception) refused(cfg *Config, err error) error {
 	case errors.As(err, &selector):
 		return &SettingError{Flag: string(selector.Selector.Kind), Value: selector.Selector.Value, Err: selector.Err, Usage: true}
 	case errors.As(err, &cgroup):
-		return &SettingError{Flag: "cgroup", Value: cgroup.Path, Err: cgroup.Err,
+		return &SettingError{Flag: "cgroup", Value: cgroup.Path, Err: cgroup.Err, Usage: true,
 			Hint: "a cgroup is a folder such as /sys/fs/cgroup/system.slice; `systemd-cgls` shows them"}
 	case missing == nil && errors.As(err, &program):
 		return &InterceptError{err, "this is a bug in fault or the kernel: please report `fault check --json` and the log of `fault --log-level debug run …`"}
