@@ -23,29 +23,7 @@ func agentProcess(t *testing.T, uid int, flags ...uintptr) Peer {
 	for _, f := range flags {
 		cmd.SysProcAttr.Cloneflags |= f
 	}
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGCONT)
-		stdin.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	own := number(t, strings.TrimSpace(line))
+	own := number(t, strings.TrimSpace(processtest.UntilStdinEnds(t, cmd)))
 	peers, err := Agents(t.Context())
 	if err != nil {
 		t.Fatal(err)

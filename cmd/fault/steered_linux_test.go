@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/faultproxy/fault/agent/control"
+	"github.com/faultproxy/fault/internal/processtest"
 	"github.com/faultproxy/fault/internal/requires"
 )
 
@@ -96,26 +96,8 @@ func role(t *testing.T, uid uint32, role string) *exec.Cmd {
 func anAgent(t *testing.T, uid uint32) *exec.Cmd {
 	t.Helper()
 	cmd := role(t, uid, "agent")
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGCONT)
-		stdin.Close()
-		if err := cmd.Wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready <nil>\n" {
-		t.Fatalf("an agent says %q, %v", line, err)
+	if line := processtest.UntilStdinEnds(t, cmd); line != "ready <nil>\n" {
+		t.Fatalf("an agent says %q", line)
 	}
 	return cmd
 }
