@@ -36,3 +36,17 @@ func descriptorLimit() int64 {
 	}
 	return int64(min(limit.Cur, 1<<31))
 }
+
+// ephemeralPorts is how many ports there are for those who connect in the network
+// namespace of this thread; all of them where that is not known.
+func ephemeralPorts() int64 {
+	var first, last int64
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	if err == nil {
+		_, err = fmt.Sscan(string(text), &first, &last)
+	}
+	if err != nil {
+		return 1 << 16
+	}
+	return last - first + 1
+}

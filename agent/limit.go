@@ -5,8 +5,8 @@ import (
 	"sync/atomic"
 )
 
-// flowLimit keeps flows from taking the last descriptors. At the limit new
-// connections go direct, until some have ended.
+// flowLimit keeps flows from taking the last descriptors, and the last ports of
+// the callers. At the limit new connections go direct, until some have ended.
 type flowLimit struct {
 	limit         int64
 	pause, resume func() error
@@ -19,15 +19,21 @@ type flowLimit struct {
 // descriptorsPerFlow is what one flow needs: two sockets.
 const descriptorsPerFlow = 2
 
-// FlowLimit is how many intercepted flows this process can carry at once, and
-// of how many descriptors it may have open that is a part.
-func FlowLimit() (flows, descriptors int64) { return maxFlows(), descriptorLimit() }
+// Limit is how many intercepted flows this process can carry at once, and what
+// of: the descriptors that it may have open, and the ports from which callers in
+// its network namespace connect.
+type Limit struct{ Flows, Descriptors, Ports int64 }
 
-func maxFlows() int64 {
-	limit := descriptorLimit()
+// FlowLimit is that of now.
+func FlowLimit() Limit {
+	l := Limit{Descriptors: descriptorLimit(), Ports: ephemeralPorts()}
 	// Everything that is not a flow, and what flows need while they begin.
-	own := min(64+limit/8, 1024)
-	return max(1, (limit-own)/descriptorsPerFlow)
+	own := min(64+l.Descriptors/8, 1024)
+	// Whoever they call, all callers connect to one address of ours. The rest is
+	// for connections that have ended, whose ports rest a while (TIME_WAIT).
+	ports := l.Ports * 3 / 4
+	l.Flows = max(1, min((l.Descriptors-own)/descriptorsPerFlow, ports))
+	return l
 }
 
 func (l *flowLimit) add(n int64) {

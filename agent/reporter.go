@@ -63,7 +63,7 @@ func newReporter(cfg *Config, cut *interception, clock proxy.Clock) *reporter {
 		r.json.ForPrograms()
 	}
 	r.meant = cut.matcher(cfg.Upstreams)
-	r.room = flowLimit{limit: maxFlows(), pause: cut.pause, resume: cut.begin}
+	r.room = flowLimit{limit: FlowLimit().Flows, pause: cut.pause, resume: cut.begin}
 	r.log = flowLog{log: cfg.Log, plan: cfg.Faults, ids: r.ids}
 	r.young.tell = cfg.Tail && r.out != nil || r.json != nil
 	if cfg.Screen != nil {

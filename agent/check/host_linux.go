@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultproxy/fault/agent"
 	"github.com/faultproxy/fault/agent/control"
 	"github.com/faultproxy/fault/bpf"
 )
@@ -45,9 +46,9 @@ type host struct {
 	leftErr error
 	seesAll bool // processes
 
-	flows, descriptors int64
-	agents             []control.Peer
-	agentsErr          error
+	limit     agent.Limit
+	agents    []control.Peer
+	agentsErr error
 }
 
 func (h *host) result() Result {
@@ -57,7 +58,7 @@ func (h *host) result() Result {
 		Probes: []Probe{
 			h.kernelProbe(), h.cgroupProbe(), h.netClsProbe(), h.capabilitiesProbe(), h.seccompProbe(), h.lockdownProbe(),
 			h.programsProbe(), h.heldSYNProbe(), h.callersProbe(), h.ipv6Probe(), h.neighboursProbe(), h.netnsProbe(),
-			h.leftProbe(), h.descriptorsProbe(), h.agentsProbe(),
+			h.leftProbe(), h.flowsProbe(), h.agentsProbe(),
 		},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/faultproxy/fault/agent"
 	"github.com/faultproxy/fault/agent/control"
 	"github.com/faultproxy/fault/bpf"
 )
@@ -19,7 +20,7 @@ func good() host {
 	return host{
 		kernel: bpf.Kernel{Release: "6.8.0-45-generic", Machine: "x86_64", CgroupLinks: true},
 		cgroup: "/sys/fs/cgroup", whole: true, uid: 1000, lockdown: "none", seesAll: true, enters: true,
-		trial: bpf.Trial{Programs: 8, Took: 12345 * time.Microsecond}, flows: 160, descriptors: 1024,
+		trial: bpf.Trial{Programs: 8, Took: 12345 * time.Microsecond}, limit: agent.Limit{Flows: 160, Descriptors: 1024, Ports: 28232},
 	}
 }
 
@@ -177,7 +178,7 @@ func TestGoodHost(t *testing.T) {
 		{"others", OK, "no BPF program of others sees what is intercepted", ""},
 		{"namespaces", OK, "`--netns` can intercept in other network namespaces", ""},
 		{"left behind", OK, "nothing of an earlier run", ""},
-		{"descriptors", OK, "1,024: 160 intercepted flows at once, more go direct", ""},
+		{"flows", OK, "160 at once are intercepted, more go direct: 1,024 descriptors, 28,232 ports", ""},
 		{"agents", OK, "none runs in this network namespace", ""},
 	}
 	if got := h.result().Probes; !slices.Equal(got, want) {

@@ -30,7 +30,7 @@ func Run(ctx context.Context) Result {
 	}
 	h.left, h.leftErr = leftBehind()
 	h.seesAll = procfs.InInitialPIDNamespace()
-	h.flows, h.descriptors = agent.FlowLimit()
+	h.limit = agent.FlowLimit()
 	h.agents, h.agentsErr = control.Agents(ctx)
 	return h.result()
 }

@@ -88,9 +88,9 @@ func (h *host) leftNames() string {
 	return names(h.left, func(a bpf.Attachment) string { return a.Program })
 }
 
-func (h *host) descriptorsProbe() Probe {
-	return Probe{Name: "descriptors", State: OK, Text: fmt.Sprintf("%s: %s intercepted flows at once, more go direct",
-		words.Count(h.descriptors), words.Count(h.flows))}
+func (h *host) flowsProbe() Probe {
+	return Probe{Name: "flows", State: OK, Text: fmt.Sprintf("%s at once are intercepted, more go direct: %s descriptors, %s ports",
+		words.Count(h.limit.Flows), words.Count(h.limit.Descriptors), words.Count(h.limit.Ports))}
 }
 
 func (h *host) agentsProbe() Probe {

@@ -17,6 +17,7 @@ var roles = map[string]func(args []string) error{
 	"connect": connectAgain,
 	"visit":   visit,
 	"flows":   openFlows,
+	"crowd":   crowd,
 	"steady":  exchangeSteadily,
 	"upload":  upload,
 	"ping":    ping,
