@@ -116,7 +116,7 @@ func small(b *bench) error {
 		all[i] = make(results)
 	}
 	var order []target
-	for round := range b.times(2) {
+	for round := range b.times(3) {
 		err := b.withMapping(tcpPeers, func(on *bed) error {
 			order = without(on.targets, splicing)
 			turn := slices.Clone(order)
