@@ -23,8 +23,8 @@ const (
 )
 
 // untouched is rows 1 and 2. Two cgroups differ in that the measured program has
-// its programs at one. So small a difference takes many rounds, which are short: what
-// else the host does then falls on both alike.
+// its programs at one. So small a difference takes many rounds, which are short:
+// what else the host does then falls on both alike.
 func untouched(b *bench) error {
 	return onOneCPU(func() error {
 		return b.withServer(func(*bed) error {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"testing"
 )
@@ -43,12 +42,7 @@ func TestPortsOfCallers(t *testing.T) {
 	echo := server.serveEcho(t, "192.0.2.10:0")
 	other := server.serveEcho(t, "192.0.2.10:0")
 	client := newClient(t, server)
-	err := client.ns.Do(func() error {
-		return os.WriteFile("/proc/sys/net/ipv4/ip_local_port_range", []byte("40000 40199"), 0)
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	client.set(t, "ipv4/ip_local_port_range", "40000 40199")
 	a := client.run(t, "--cgroup", client.isolate(t), "--with-latency", "--latency-mean", "1", "--upstream", "*")
 	if got, want := answer(t, client, role(t, "crowd", "120", echo, other)), "90 of 240"; got != want {
 		t.Errorf("direct are %s, want %s", got, want)

@@ -119,6 +119,15 @@ func (h *host) start(cmd *exec.Cmd) error {
 	return h.ns.Do(cmd.Start)
 }
 
+// set sets one of the namespace's parameters, as sysctl(8) does those of net.
+func (h *host) set(t testing.TB, parameter, value string) {
+	t.Helper()
+	err := h.ns.Do(func() error { return os.WriteFile("/proc/sys/net/"+parameter, []byte(value), 0) })
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // dial connects from the namespace to an IP address.
 func (h *host) dial(address string) (net.Conn, error) {
 	var c net.Conn
@@ -158,8 +167,8 @@ func (h *host) listenUDP(t testing.TB, address string) net.PacketConn {
 var cgroups atomic.Int32
 
 // isolate gives the host's programs a cgroup of their own, and returns its
-// folder: an agent that is attached there meets nobody else's connections,
-// so that its counts are exact.
+// folder: an agent that selects it meets nobody else's connections, so that its
+// counts are exact.
 func (h *host) isolate(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(cgroup2(t), fmt.Sprintf("fault-e2e-%d-%d", os.Getpid(), cgroups.Add(1)))

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -93,16 +92,12 @@ func waited(t *testing.T, line string) time.Duration {
 // routes makes a server the router to hosts that do not answer.
 func (h *host) routes(t *testing.T) {
 	t.Helper()
+	h.set(t, "ipv4/ip_forward", "1")
+	h.set(t, "ipv6/conf/all/forwarding", "1")
+	// Each refusal is told, and not only some of a second.
+	h.set(t, "ipv4/icmp_ratelimit", "0")
+	h.set(t, "ipv6/icmp/ratelimit", "0")
 	err := h.ns.Do(func() error {
-		for path, value := range map[string]string{
-			"ipv4/ip_forward": "1", "ipv6/conf/all/forwarding": "1",
-			// Each refusal is told, and not only some of a second.
-			"ipv4/icmp_ratelimit": "0", "ipv6/icmp/ratelimit": "0",
-		} {
-			if err := os.WriteFile("/proc/sys/net/"+path, []byte(value), 0); err != nil {
-				return err
-			}
-		}
 		for _, prefix := range []string{silent4 + "/24", silent6 + "/48"} {
 			if out, err := exec.Command("ip", "route", "add", "blackhole", prefix).CombinedOutput(); err != nil {
 				return fmt.Errorf("%w: %s", err, out)
